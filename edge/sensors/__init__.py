@@ -1,0 +1,60 @@
+"""Sources of telemetry. A new protocol is one file and one line in `SENSORS`.
+
+The table holds dotted names, resolved when a plant file asks for them, so that a gateway loads only
+what its own machines need: no numpy for a Modbus meter, no OPC UA for a recording.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from edge.sensors.patience import Patient
+from edge.sensors.protocol import Sensor, SensorConfigError, SensorTrouble, Telemetry
+
+__all__ = ["SENSORS", "Patient", "Sensor", "SensorConfigError", "SensorTrouble", "Telemetry", "build"]
+
+SENSORS: dict[str, str] = {
+    "simulated": "simulators.sensor:SimulatedSensor",
+    "recording": "edge.sensors.recording:RecordingSensor",
+    "opcua": "edge.sensors.opcua:OpcUaSensor",
+    "modbus": "edge.sensors.modbus:ModbusSensor",
+    "mqtt-json": "edge.sensors.mqtt_json:MqttJsonSensor",
+}
+
+
+class SensorClass(Protocol):
+    """How a sensor class is used by the table."""
+
+    SAMPLE: Mapping[str, Any]
+    """A configuration that builds, for the documentation and for the shared laws."""
+
+    def from_config(self, machine: str, config: Mapping[str, Any], folder: Path) -> Sensor:
+        """The sensor of `machine`; raises `SensorConfigError`; connects to nothing."""
+
+
+def sensor_class(kind: str) -> SensorClass:
+    """The class behind a kind of the plant file; raises `SensorConfigError` when there is none."""
+    if kind not in SENSORS:
+        known = ", ".join(sorted(SENSORS))
+        raise SensorConfigError(f"There is no sensor kind {kind!r}. Write one of: {known}.")
+    module_name, class_name = SENSORS[kind].split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as missing:
+        raise SensorConfigError(
+            f"The sensor kind {kind!r} needs the package {missing.name!r}, which is not installed on this "
+            "gateway, so its machines would stay silent. Install it with: pip install 'ayo-mitra[all]'."
+        ) from missing
+    return cast(SensorClass, getattr(module, class_name))
+
+
+def build(kind: str, machine: str, config: Mapping[str, Any], folder: Path, seed: int = 0) -> Patient:
+    """The sensor of one machine, patient with its source.
+
+    kind: key of `SENSORS`; config: the machine's sensor table of the plant file; folder: where relative
+    paths of the configuration start. Raises `SensorConfigError`; connects to nothing.
+    """
+    return Patient(sensor_class(kind).from_config(machine, config, folder), seed)

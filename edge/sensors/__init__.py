@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from edge.sensors.patience import Patient
-from edge.sensors.protocol import Sensor, SensorConfigError, SensorTrouble, Telemetry
+from edge.sensors.protocol import Sensor, SensorConfigError, SensorError, Telemetry
 
-__all__ = ["SENSORS", "Patient", "Sensor", "SensorConfigError", "SensorTrouble", "Telemetry", "build"]
+__all__ = ["SENSORS", "Patient", "Sensor", "SensorConfigError", "SensorError", "Telemetry", "build"]
 
 SENSORS: dict[str, str] = {
     "simulated": "simulators.sensor:SimulatedSensor",

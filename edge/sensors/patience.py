@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from edge.sensors.protocol import Sensor, SensorTrouble, Telemetry
+from edge.sensors.protocol import Sensor, SensorError, Telemetry
 
 FIRST_PAUSE_NS = 1_000_000_000
 LONGEST_PAUSE_NS = 60_000_000_000
@@ -51,7 +51,7 @@ class Patient:
                 self.sensor.open()
                 self._is_open = True
             telemetry = self.sensor.read(now_ns)
-        except SensorTrouble as trouble:
+        except SensorError as trouble:
             self._fail(str(trouble), now_ns)
             return ()
         self.trouble = None

@@ -13,7 +13,7 @@ class SensorConfigError(ValueError):
     """The plant file asks for a sensor that cannot be built; the message says which key and what to write."""
 
 
-class SensorTrouble(Exception):
+class SensorError(Exception):
     """The source cannot be read now (cable, address, file); the message says what to look at."""
 
 
@@ -21,7 +21,7 @@ class Sensor(Protocol):
     """The telemetry of one machine; one read is one message.
 
     A sensor is built from the plant file without touching the world; `open` connects. `read` and `open`
-    raise `SensorTrouble` when the source fails, and nothing else for reasons outside the code. The agent
+    raise `SensorError` when the source fails, and nothing else for reasons outside the code. The agent
     never meets that exception: `edge.sensors.build` wraps every sensor in `Patient`, which retries with
     a growing pause and shows the reason as `trouble`.
     """

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from edge.sensors.patience import Patient
 from edge.sensors.protocol import Sensor, SensorConfigError, SensorError, Telemetry
+from ingest.contract.plant import Machine, Plant
 
 __all__ = ["SENSORS", "Patient", "Sensor", "SensorConfigError", "SensorError", "Telemetry", "build"]
 
@@ -29,9 +30,9 @@ class SensorClass(Protocol):
     """How a sensor class is used by the table."""
 
     SAMPLE: Mapping[str, Any]
-    """A configuration that builds, for the documentation and for the shared laws."""
+    """A `[machine.sensor]` table that builds, for the documentation and for the shared laws."""
 
-    def from_config(self, machine: str, config: Mapping[str, Any], folder: Path) -> Sensor:
+    def from_config(self, plant: Plant, machine: Machine, config: Mapping[str, Any], folder: Path) -> Sensor:
         """The sensor of `machine`; raises `SensorConfigError`; connects to nothing."""
 
 
@@ -51,10 +52,18 @@ def sensor_class(kind: str) -> SensorClass:
     return cast(SensorClass, getattr(module, class_name))
 
 
-def build(kind: str, machine: str, config: Mapping[str, Any], folder: Path, seed: int = 0) -> Patient:
-    """The sensor of one machine, patient with its source.
+def build(plant: Plant, machine: Machine, folder: Path, seed: int = 0) -> Patient:
+    """The sensor that the plant file gives a machine, patient with its source.
 
-    kind: key of `SENSORS`; config: the machine's sensor table of the plant file; folder: where relative
-    paths of the configuration start. Raises `SensorConfigError`; connects to nothing.
+    `machine.sensor["kind"]` is a key of `SENSORS`, the other keys are that sensor's; folder: where relative
+    paths of the configuration start; seed: of the jitter between retries. Raises `SensorConfigError`;
+    connects to nothing.
     """
-    return Patient(sensor_class(kind).from_config(machine, config, folder), seed)
+    config = dict(machine.sensor)
+    kind = config.pop("kind", None)
+    if not isinstance(kind, str):
+        raise SensorConfigError(
+            f"Machine {machine.id!r} has no sensor kind, so it would stay silent. "
+            f"Write kind = ... under its [machine.sensor]: one of {', '.join(sorted(SENSORS))}."
+        )
+    return Patient(sensor_class(kind).from_config(plant, machine, config, folder), seed)

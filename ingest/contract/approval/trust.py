@@ -1,8 +1,8 @@
 """Is this roster the plant's? TUF metadata checked offline, from bytes alone.
 
 Root (offline, 2 of 3) names the keys of the other roles; targets (plant leads) names the roster by hash;
-snapshot and the short-lived timestamp say that nothing older is being served. Source: TUF specification 1.0.34,
-section 5; signatures by python-tuf's metadata API.
+snapshot and the short-lived timestamp say that nothing older is being served. Source: TUF specification
+1.0.34, section 5; signatures by python-tuf's metadata API.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]
 
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.roster import Roster, parse_roster
@@ -37,7 +37,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """A roster that passed. root: the newest believed root metadata; expires: Unix s of the first role to lapse."""
+    """A roster that passed. root: the newest believed one; expires: Unix s of the first role to lapse."""
 
     roster: Roster
     root: bytes
@@ -55,7 +55,7 @@ def root_name(version: int) -> str:
 
 
 def trust(root: bytes, files: Mapping[str, bytes], floor: Floor, now_s: int) -> Trusted | Rejected:
-    """The roster in files as far as root (believed so far) and floor allow, or why it is not believed. Total."""
+    """The roster in files, as far as the believed root and floor allow, or why it is not believed. Total."""
     if any(len(data) > MAX_METADATA_BYTES for data in files.values()):
         return Rejected(Code.OVERSIZE)
     missing = [name for name in (TIMESTAMP, SNAPSHOT, TARGETS, ROSTER) if name not in files]
@@ -101,7 +101,7 @@ def _trust(root: bytes, files: Mapping[str, bytes], floor: Floor, now: datetime)
 
 
 def _walk_root(root: bytes, files: Mapping[str, bytes]) -> tuple[Metadata[Root], bytes, bool]:
-    """Follow signed rotations from the believed root: each new one is signed by the old keys and by its own."""
+    """Follow rotations from the believed root: each new one is signed by the old keys and its own."""
     believed = _open(root, Root)
     first = believed
     for _ in range(MAX_ROOT_STEPS):

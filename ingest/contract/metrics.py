@@ -129,7 +129,7 @@ def _unsigned(datatype: DataType, value: Value) -> Value:
 
 
 def put(metric: Metric, datatype: DataType, value: Value) -> None:
-    """Set a metric's value field as its type asks; None makes it null. Raises KeyError for a type never written."""
+    """Set a metric's value field as its type asks; None makes it null. KeyError for a type never written."""
     metric.datatype = datatype
     if value is None:
         metric.is_null = True

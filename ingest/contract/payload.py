@@ -223,7 +223,7 @@ def _gap(node: str, machine: str, own: Mapping[str, Metric], key: MessageKey | N
 
 
 def write_message(message: Message, birth: Birth, seq: int, *, historical: bool = False) -> bytes:
-    """Encode a DDATA; channels travel by alias where the birth gave one. Raises KeyError for an unborn channel."""
+    """Encode a DDATA; channels travel by alias where the birth gave one. KeyError: unborn channel."""
     payload = Payload(timestamp=message.time_ns // NS_PER_MS, seq=seq)
     if message.key is not None:
         _add_key(payload, message.key, birth)

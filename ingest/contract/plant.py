@@ -28,11 +28,11 @@ class PlantError(ValueError):
     """The plant file cannot be used; the message says why and what to do."""
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the plant file: an unknown key is an error."""
 
 
-class Site(_Table):
+class Site(_Table, frozen=True, kw_only=True):
     """`[plant]`. id is the Sparkplug group."""
 
     id: Id
@@ -41,7 +41,7 @@ class Site(_Table):
     language: Literal["id", "en"] = "id"
 
 
-class Tariff(_Table):
+class Tariff(_Table, frozen=True, kw_only=True):
     """`[tariff]`: time-of-use prices a kWh in `currency` (ISO 4217)."""
 
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "IDR"
@@ -51,7 +51,7 @@ class Tariff(_Table):
     peak_to: Clock = "22:00"
 
 
-class Shift(_Table):
+class Shift(_Table, frozen=True, kw_only=True):
     """`[[shift]]`: planned busy time, local; an end before its start runs past midnight."""
 
     name: Name
@@ -60,7 +60,7 @@ class Shift(_Table):
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class Bearing(_Table):
+class Bearing(_Table, frozen=True, kw_only=True):
     """`[[bearing]]`: geometry in mm and degrees, outer ring fixed."""
 
     name: Name
@@ -70,14 +70,14 @@ class Bearing(_Table):
     contact_deg: Annotated[float, msgspec.Meta(ge=0, lt=90)] = 0.0
 
 
-class Gateway(_Table):
+class Gateway(_Table, frozen=True, kw_only=True):
     """`[[gateway]]`: an edge node."""
 
     id: Id
     name: str = ""
 
 
-class Machine(_Table):
+class Machine(_Table, frozen=True, kw_only=True):
     """`[[machine]]`: one device. What is not declared is not judged (ISO zone, orders, OEE)."""
 
     id: Id
@@ -103,7 +103,7 @@ class Machine(_Table):
     sensor: dict[str, Any] = {}
 
 
-class Plant(_Table):
+class Plant(_Table, frozen=True, kw_only=True):
     """The whole plant file."""
 
     plant: Site

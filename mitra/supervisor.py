@@ -1,0 +1,197 @@
+"""Starts the processes of a plant, watches them, restarts what fell, and stops all of them by pid."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger("supervisor")
+
+STOP_GRACE_S = 15.0
+WATCH_S = 0.2
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+STEADY_S = 30.0
+
+
+class StartError(RuntimeError):
+    """A process did not come up; the message says which, and where its log is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process. ready: says True once it serves; None = ready when started."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: Callable[[], bool] | None = None
+    ready_s: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    restart: bool = True
+
+
+@dataclass(slots=True)
+class _Running:
+    program: Program
+    process: subprocess.Popen[bytes]
+    started_s: float
+    restarts: int = 0
+    backoff_s: float = FIRST_BACKOFF_S
+    due_s: float | None = None
+
+
+class Supervisor:
+    """Owns child processes. Their output goes to `<logs>/<name>.log`."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._running: dict[str, _Running] = {}
+        self._lock = threading.RLock()
+        self._closing = threading.Event()
+        self._watcher: threading.Thread | None = None
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def start(self, program: Program) -> None:
+        """Start one and wait until it is ready. Raises StartError."""
+        with self._lock:
+            self._running[program.name] = _Running(program, self._spawn(program), time.monotonic())
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+            self._watcher.start()
+        self.wait_ready(program)
+
+    def wait_ready(self, program: Program) -> None:
+        """Block until the program says that it serves. Raises StartError."""
+        if program.ready is None:
+            return
+        deadline = time.monotonic() + program.ready_s
+        while not program.ready():
+            running = self._running[program.name]
+            code = running.process.poll()
+            if code is not None and (running.restarts >= 3 or not program.restart):
+                raise StartError(
+                    f"{program.name} ended with code {code} while starting: {self._tail(program.name)}"
+                )
+            if time.monotonic() > deadline or self._closing.is_set():
+                raise StartError(
+                    f"{program.name} was not ready within {program.ready_s:g} s: {self._tail(program.name)}"
+                )
+            self._closing.wait(0.05)
+
+    def pid(self, name: str) -> int:
+        """Process id of a running program."""
+        return self._running[name].process.pid
+
+    def kill(self, name: str) -> int:
+        """kill -9, as a power cut would; the watcher starts it again. Returns the pid that died."""
+        with self._lock:
+            process = self._running[name].process
+            process.kill()
+            process.wait()
+            return process.pid
+
+    def alive(self) -> dict[str, bool]:
+        """Which programs run at this moment."""
+        with self._lock:
+            return {name: running.process.poll() is None for name, running in self._running.items()}
+
+    def restarts(self) -> dict[str, int]:
+        """How often each program was started again."""
+        with self._lock:
+            return {name: running.restarts for name, running in self._running.items()}
+
+    def stop(self) -> None:
+        """Stop all, the last started first; what does not end in time is killed."""
+        self._closing.set()
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join()
+        for name in reversed(list(self._running)):
+            self.stop_one(name)
+
+    def stop_one(self, name: str) -> None:
+        """Stop one program for good."""
+        with self._lock:
+            process = self._running.pop(name).process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            log.warning("killed", program=name, after_s=STOP_GRACE_S)
+            process.kill()
+            process.wait()
+
+    def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
+        with (self._logs / f"{program.name}.log").open("ab") as output:
+            return subprocess.Popen(
+                program.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | dict(program.environment),
+                start_new_session=True,  # Ctrl-C is for the supervisor alone, which stops them in order
+            )
+
+    def _watch(self) -> None:
+        while not self._closing.wait(WATCH_S):
+            with self._lock:
+                for running in self._running.values():
+                    self._look_after(running, time.monotonic())
+
+    def _look_after(self, running: _Running, now_s: float) -> None:
+        if running.process.poll() is None or not running.program.restart:
+            return
+        if running.due_s is None:
+            if now_s - running.started_s > STEADY_S:
+                running.backoff_s = FIRST_BACKOFF_S
+            running.due_s = now_s + running.backoff_s
+            running.backoff_s = min(2 * running.backoff_s, LONGEST_BACKOFF_S)
+            log.warning("ended", program=running.program.name, code=running.process.returncode)
+        elif now_s >= running.due_s and not self._closing.is_set():
+            running.process = self._spawn(running.program)
+            running.started_s, running.due_s = now_s, None
+            running.restarts += 1
+
+    def _tail(self, name: str) -> str:
+        path = self._logs / f"{name}.log"
+        lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
+        return f"{' / '.join(lines[-3:])[-600:] or 'it said nothing'} (whole log: {path})"
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """True when port can be bound."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind((host, port))
+            return True
+    return False
+
+
+def listens(host: str, port: int) -> Callable[[], bool]:
+    """A readiness check: something accepts connections there."""
+
+    def check() -> bool:
+        with suppress(OSError), socket.create_connection((host, port), timeout=0.5):
+            return True
+        return False
+
+    return check

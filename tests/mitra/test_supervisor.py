@@ -1,0 +1,67 @@
+"""The supervisor: ready means ready, what falls is started again, and nothing outlives it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mitra.supervisor import Program, StartError, Supervisor
+
+SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_what_was_killed_is_started_again_and_stop_leaves_nothing(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path)
+    supervisor.start(Program("sleeper", SLEEPER))
+    fallen = supervisor.kill("sleeper")
+    assert until(lambda: supervisor.restarts()["sleeper"] == 1)
+    again = supervisor.pid("sleeper")
+    assert again != fallen
+    supervisor.stop()
+    assert not runs(again)
+
+
+def test_a_program_that_cannot_start_says_why(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path)
+    command = (sys.executable, "-c", "import sys; sys.exit('the port is in use')")
+    with pytest.raises(StartError, match="the port is in use"):
+        supervisor.start(Program("screen", command, ready=lambda: False, restart=False))
+    supervisor.stop()
+
+
+def test_one_that_ignores_the_polite_signal_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mitra.supervisor.STOP_GRACE_S", 0.3)
+    mark = tmp_path / "ready"
+    code = (
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f"pathlib.Path({str(mark)!r}).touch(); time.sleep(600)"
+    )
+    supervisor = Supervisor(tmp_path)
+    supervisor.start(Program("deaf", (sys.executable, "-c", code), ready=mark.exists))
+    pid = supervisor.pid("deaf")
+    supervisor.stop()
+    assert not runs(pid)

@@ -7,6 +7,7 @@ snapshot and the short-lived timestamp say that nothing older is being served. S
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,12 +18,15 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp  # typ
 
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.roster import Roster, parse_roster
+from ingest.contract.approval.strict import b64, canonical, parse_object, unb64
 from ingest.contract.rejected import Rejected
 
 TIMESTAMP, SNAPSHOT, TARGETS, ROSTER = "timestamp.json", "snapshot.json", "targets.json", "roster.json"
 MAX_METADATA_BYTES = 256 * 1024
 MAX_ROOT_STEPS = 64
+MAX_BUNDLE_BYTES = 1024 * 1024
 
+_ROOT_NAME = re.compile(r"[1-9][0-9]{0,5}\.root\.json", re.ASCII)
 T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
 
 
@@ -52,6 +56,34 @@ def root_name(version: int) -> str:
     '2.root.json'
     """
     return f"{version}.root.json"
+
+
+def is_roster_file(name: str) -> bool:
+    """True for the file names that make up a roster: no other name is ever read from, or written for, a link.
+
+    >>> is_roster_file("3.root.json"), is_roster_file("../root.json"), is_roster_file("roster.json")
+    (True, False, True)
+    """
+    return name in (TIMESTAMP, SNAPSHOT, TARGETS, ROSTER) or _ROOT_NAME.fullmatch(name) is not None
+
+
+def write_bundle(files: Mapping[str, bytes]) -> bytes:
+    """Roster files as one message for an edge."""
+    return canonical({name: b64(data) for name, data in files.items() if is_roster_file(name)})
+
+
+def read_bundle(data: bytes) -> dict[str, bytes] | Rejected:
+    """The roster files in a message, or why it holds none. Total; nothing in it is believed yet."""
+    found = parse_object(data, MAX_BUNDLE_BYTES)
+    if isinstance(found, Rejected):
+        return found
+    files = {}
+    for name, text in found.items():
+        content = unb64(text) if isinstance(text, str) else None
+        if not is_roster_file(name) or content is None:
+            return Rejected(Code.BAD_FIELD, name[:64])
+        files[name] = content
+    return files
 
 
 def trust(root: bytes, files: Mapping[str, bytes], floor: Floor, now_s: int) -> Trusted | Rejected:

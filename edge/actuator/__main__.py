@@ -1,0 +1,128 @@
+"""Run the actuator: `python -m edge.actuator --config FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import queue
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from edge.actuator.actuator import Actuator
+from edge.actuator.book import Book
+from edge.actuator.config import ActuatorConfig, ConfigError, load_config
+from edge.actuator.link import Link
+from edge.actuator.outputs import make_output, write_atomically
+from edge.actuator.panel import Panel
+from edge.actuator.roster import RosterFiles
+from ingest.contract.approval.keys import ES256, PrivateKey, public_of
+
+POLL_S = 0.05
+EXIT_CONFIG, EXIT_DISK = 2, 3
+
+
+class SystemClock:
+    """This host's clocks."""
+
+    def wall_s(self) -> int:
+        """Unix seconds."""
+        return int(time.time())
+
+    def monotonic_ms(self) -> int:
+        """Milliseconds since some fixed moment."""
+        return time.monotonic_ns() // 1_000_000
+
+
+def load_key(state_dir: Path, edge: str, alg: str) -> PrivateKey:
+    """The edge's own key, made at first start; its public half lies beside it for control and the page."""
+    path = state_dir / "edge.key"
+    if not path.exists():
+        made: PrivateKey = (
+            ec.generate_private_key(ec.SECP256R1()) if alg == ES256 else ed25519.Ed25519PrivateKey.generate()
+        )
+        pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+    key = load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} holds a key of another kind; remove it and enrol this edge again")
+    write_atomically(state_dir / "edge.pub.json", public_of(edge, key).to_bytes())
+    return key
+
+
+def run(config: ActuatorConfig) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    state_dir = Path(config.state_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    key = load_key(state_dir, config.edge, config.key_alg)
+    book = Book(state_dir / "actuator.sqlite")
+    roster = RosterFiles(Path(config.roster_dir), Path(config.roster_root), config.site, book)
+    outputs = {one.id: make_output(one.output, one.id, one.settings) for one in config.machine}
+    link = Link(config.broker, config.site, config.edge)
+    panel = Panel(Path(config.panel_dir))
+    actuator = Actuator(
+        config=config,
+        book=book,
+        roster=roster,
+        outputs=outputs,
+        panel=panel,
+        key=key,
+        clock=SystemClock(),
+        say=link.say,
+    )
+    stopping = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    link.start()
+    while not stopping:
+        try:
+            leaf, data = link.inbox.get(timeout=POLL_S)
+            actuator.on_message(leaf, data)
+        except queue.Empty:
+            pass
+        if link.inbox.empty() or actuator.next_due_ms() is not None:
+            actuator.tick()
+    link.stop()
+    book.close()
+
+
+def main() -> int:
+    """Parse the arguments and serve. Exit codes: 0 stopped, 2 configuration, 3 disk."""
+    parser = argparse.ArgumentParser(prog="python -m edge.actuator", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="TOML file")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
+    )
+    try:
+        run(load_config(arguments.config))
+    except ValueError as error:
+        print(f"The actuator did not start, so no remote stop is possible: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG
+    except (OSError, sqlite3.Error) as error:
+        print(f"The actuator cannot use its folder, so no remote stop is possible: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_DISK
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

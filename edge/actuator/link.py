@@ -1,0 +1,76 @@
+"""The actuator's MQTT client: this edge's topics into a bounded queue, answers out. It decides nothing."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import ssl
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge.actuator.config import BrokerConfig
+from ingest.contract.approval.topics import TO_EDGE, Leaf, control_topic, parse_control_topic
+from ingest.contract.approval.trust import MAX_BUNDLE_BYTES
+from ingest.contract.rejected import Rejected
+
+MAX_QUEUE = 1_000
+log = logging.getLogger("mitra.actuator")
+
+
+class Link:
+    """Connects, reconnects and subscribes. Messages beyond the queue's size are dropped and counted."""
+
+    def __init__(self, broker: BrokerConfig, site: str, edge: str) -> None:
+        """Does not connect yet."""
+        self._site, self._edge, self._broker = site, edge, broker
+        self.inbox: queue.Queue[tuple[Leaf, bytes]] = queue.Queue(MAX_QUEUE)
+        self.dropped = 0
+        version = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
+        client_id = broker.client_id or f"actuator-{site}-{edge}"
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version)
+        if broker.username:
+            self._client.username_pw_set(broker.username, broker.secret())
+        if broker.tls_ca:
+            self._client.tls_set(
+                broker.tls_ca, broker.tls_cert or None, broker.tls_key or None, cert_reqs=ssl.CERT_REQUIRED
+            )
+        self._client.reconnect_delay_set(1, 30)
+        self._client.max_queued_messages_set(MAX_QUEUE)
+        self._client.on_connect = self._on_connect
+        self._client.on_message = self._on_message
+
+    def start(self) -> None:
+        """Connect in the background and keep trying."""
+        self._client.connect_async(self._broker.host, self._broker.port, keepalive=30)
+        self._client.loop_start()
+
+    def say(self, leaf: Leaf, data: bytes) -> None:
+        """Publish to control, at least once; receipts are kept and can be asked for again."""
+        self._client.publish(control_topic(self._site, self._edge, leaf), data, qos=1)
+
+    def stop(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _props: Any) -> None:
+        if reason.is_failure:
+            log.error("broker refused the login", extra={"reason": str(reason)})
+            return
+        client.subscribe([(control_topic(self._site, self._edge, leaf), 1) for leaf in TO_EDGE])
+        log.info("connected", extra={"broker": f"{self._broker.host}:{self._broker.port}"})
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        topic = parse_control_topic(message.topic)
+        if isinstance(topic, Rejected) or topic[:2] != (self._site, self._edge):
+            self.dropped += 1
+            return
+        if len(message.payload) > MAX_BUNDLE_BYTES:
+            self.dropped += 1
+            return
+        try:
+            self.inbox.put_nowait((topic[2], bytes(message.payload)))
+        except queue.Full:
+            self.dropped += 1

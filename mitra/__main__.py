@@ -90,7 +90,7 @@ def main() -> Any:
     try:
         return app()
     except PersonError as error:
-        err.print(f"[red]mitra:[/red] {error}", highlight=False, soft_wrap=True)
+        err.print(f"mitra: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_CODES[error.kind])
     except BrokenPipeError:
         sys.exit(0)

@@ -6,6 +6,8 @@ sentence that says what to do. Reading the file is the caller's.
 
 from __future__ import annotations
 
+import difflib
+import re
 import tomllib
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -127,22 +129,58 @@ class Plant(_Table, frozen=True, kw_only=True):
         return tuple(machine for machine in self.machine if machine.gateway == gateway)
 
 
+_PATH = re.compile(r"`\$\.(?P<kind>\w+)(?:\[(?P<index>\d+)\])?(?:\.(?P<key>\w+))?")
+_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
+_TABLES: dict[str, type[_Table]] = {
+    "plant": Site,
+    "tariff": Tariff,
+    "shift": Shift,
+    "bearing": Bearing,
+    "gateway": Gateway,
+    "machine": Machine,
+}
+
+
 def parse_plant(text: str, source: str = "the plant file") -> Plant:
     """Read a plant file's text. Raises PlantError.
 
     >>> parse_plant("[plant]\\nid = 'x'\\n")
     Traceback (most recent call last):
     ...
-    ingest.contract.plant.PlantError: the plant file: Object missing required field `name` - at `$.plant`
+    ingest.contract.plant.PlantError: the plant file: [plant]: missing required field `name`
     """
     try:
-        plant = msgspec.convert(tomllib.loads(text), Plant)
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlantError(f"{source} is not valid TOML: {error}") from error
+    try:
+        plant = msgspec.convert(tables, Plant)
     except msgspec.ValidationError as error:
-        raise PlantError(f"{source}: {error}") from error
+        raise PlantError(f"{source}: {_explain(str(error), tables)}") from error
     _check(plant, source)
     return plant
+
+
+def _explain(text: str, tables: dict[str, Any]) -> str:
+    """Say where in the file's own words, and which key may have been meant."""
+    where = _PATH.search(text)
+    kind = where["kind"] if where else None
+    place = ""
+    if where and kind:
+        place = f"[{kind}]" if where["index"] is None else f"[[{kind}]] number {int(where['index']) + 1}"
+        if where["index"] is not None:
+            table = tables[kind][int(where["index"])]
+            name = table.get("id", table.get("name")) if isinstance(table, dict) else None
+            place += f" ({name!r})" if name else ""
+        place += f", key {where['key']!r}" if where["key"] else ""
+    what = text.split(" - at ", maxsplit=1)[0]
+    what = what.replace("Object contains", "there is an").replace("Object missing", "missing")
+    unknown = _UNKNOWN.search(text)
+    if unknown:
+        known = _TABLES.get(kind or "", Plant).__struct_fields__
+        near = difflib.get_close_matches(unknown[1], known, 1)
+        what += f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+    return f"{place}: {what}" if place else what
 
 
 def _check(plant: Plant, source: str) -> None:

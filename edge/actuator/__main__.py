@@ -23,12 +23,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge.actuator.actuator import Actuator
 from edge.actuator.book import Book
-from edge.actuator.config import ActuatorConfig, ConfigError, load_config
+from edge.actuator.config import ActuatorConfig, load_config
 from edge.actuator.link import Link
 from edge.actuator.outputs import make_output, write_atomically
 from edge.actuator.panel import Panel
 from edge.actuator.roster import RosterFiles
 from ingest.contract.approval.keys import ES256, PrivateKey, public_of
+from ingest.contract.approval.settings import SettingsError
 
 POLL_S = 0.05
 EXIT_CONFIG, EXIT_DISK = 2, 3
@@ -59,7 +60,7 @@ def load_key(state_dir: Path, edge: str, alg: str) -> PrivateKey:
             file.write(pem)
     key = load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} holds a key of another kind; remove it and enrol this edge again")
+        raise SettingsError(f"{path} holds a key of another kind; remove it and enrol this edge again")
     write_atomically(state_dir / "edge.pub.json", public_of(edge, key).to_bytes())
     return key
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,37 +11,10 @@ from typing import Any
 from ingest.contract.approval.keys import ED25519, ES256
 from ingest.contract.approval.messages import MAX_TTL_S
 from ingest.contract.approval.policy import POLICIES, POLICY_VERSION, Policy
+from ingest.contract.approval.settings import BrokerSettings, SettingsError, build
 from ingest.contract.ids import check_id
 
 MAX_MACHINES = 256
-
-
-class ConfigError(ValueError):
-    """The file cannot be used; the message says what to change."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerConfig:
-    """`[broker]`. protocol: "3.1.1" or "5"; tls_ca turns TLS on; password_file wins over password."""
-
-    host: str
-    port: int = 1883
-    username: str = ""
-    password: str = ""
-    password_file: str = ""
-    client_id: str = ""
-    protocol: str = "3.1.1"
-    tls_ca: str = ""
-    tls_cert: str = ""
-    tls_key: str = ""
-
-    def __post_init__(self) -> None:
-        if self.protocol not in ("3.1.1", "5"):
-            raise ConfigError(f'broker.protocol must be "3.1.1" or "5", got {self.protocol!r}')
-
-    def secret(self) -> str:
-        """The password, from its file when there is one."""
-        return Path(self.password_file).read_text().strip() if self.password_file else self.password
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +31,7 @@ class MachineConfig:
     def __post_init__(self) -> None:
         check_id(self.id, "machine")
         if self.criticality not in POLICIES:
-            raise ConfigError(f"machine {self.id}: criticality must be one of {', '.join(POLICIES)}")
+            raise SettingsError(f"machine {self.id}: criticality must be one of {', '.join(POLICIES)}")
 
     @property
     def policy(self) -> Policy:
@@ -81,7 +54,7 @@ class ActuatorConfig:
     panel_dir: str
     origin: str
     rp_id: str
-    broker: BrokerConfig
+    broker: BrokerSettings
     machine: tuple[MachineConfig, ...]
     policy_version: int = POLICY_VERSION
     ticket_ttl_s: int = 600
@@ -93,14 +66,14 @@ class ActuatorConfig:
         check_id(self.site, "site")
         check_id(self.edge, "edge")
         if not 1 <= self.ticket_ttl_s <= MAX_TTL_S:
-            raise ConfigError(f"ticket_ttl_s must be 1..{MAX_TTL_S}, got {self.ticket_ttl_s}")
+            raise SettingsError(f"ticket_ttl_s must be 1..{MAX_TTL_S}, got {self.ticket_ttl_s}")
         if not 0 < self.read_back_s <= 60:
-            raise ConfigError(f"read_back_s must be in (0, 60], got {self.read_back_s}")
+            raise SettingsError(f"read_back_s must be in (0, 60], got {self.read_back_s}")
         if self.key_alg not in (ED25519, ES256):
-            raise ConfigError(f"key_alg must be {ED25519} or {ES256}, got {self.key_alg!r}")
+            raise SettingsError(f"key_alg must be {ED25519} or {ES256}, got {self.key_alg!r}")
         ids = [machine.id for machine in self.machine]
         if not 1 <= len(ids) <= MAX_MACHINES or len(set(ids)) != len(ids):
-            raise ConfigError(
+            raise SettingsError(
                 f"an actuator has 1..{MAX_MACHINES} [[machine]] tables, each with an id of its own"
             )
 
@@ -111,34 +84,19 @@ class ActuatorConfig:
 
 
 def load_config(path: Path) -> ActuatorConfig:
-    """Read the file. Raises ConfigError with a sentence that says what to do."""
+    """Read the file. Raises SettingsError with a sentence that says what to do."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+        raise SettingsError(f"cannot read {path}: {error}") from error
     machines = table.pop("machine", [])
     broker = table.pop("broker", {})
     config: ActuatorConfig = build(
         ActuatorConfig,
         {
             **table,
-            "broker": build(BrokerConfig, broker, "broker."),
+            "broker": build(BrokerSettings, broker, "broker."),
             "machine": tuple(build(MachineConfig, one, "machine.") for one in machines),
         },
     )
     return config
-
-
-def build(kind: type[Any], table: dict[str, Any], prefix: str = "") -> Any:
-    """A configuration value from a table. Raises ConfigError for an unknown, missing or impossible key."""
-    known = {f.name: f for f in fields(kind)}
-    for name in table:
-        if name not in known:
-            raise ConfigError(f"unknown key {prefix}{name}; known are {', '.join(known)}")
-    for name, one in known.items():
-        if name not in table and one.default is MISSING and one.default_factory is MISSING:
-            raise ConfigError(f"missing key {prefix}{name}")
-    try:
-        return kind(**table)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{prefix or 'file: '}{error}") from error

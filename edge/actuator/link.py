@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import queue
 import ssl
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge.actuator.config import BrokerConfig
+from ingest.contract.approval.settings import BrokerSettings
 from ingest.contract.approval.topics import TO_EDGE, Leaf, control_topic, parse_control_topic
 from ingest.contract.approval.trust import MAX_BUNDLE_BYTES
 from ingest.contract.rejected import Rejected
@@ -22,7 +23,7 @@ log = logging.getLogger("mitra.actuator")
 class Link:
     """Connects, reconnects and subscribes. Messages beyond the queue's size are dropped and counted."""
 
-    def __init__(self, broker: BrokerConfig, site: str, edge: str) -> None:
+    def __init__(self, broker: BrokerSettings, site: str, edge: str) -> None:
         """Does not connect yet."""
         self._site, self._edge, self._broker = site, edge, broker
         self.inbox: queue.Queue[tuple[Leaf, bytes]] = queue.Queue(MAX_QUEUE)
@@ -31,7 +32,10 @@ class Link:
         client_id = broker.client_id or f"actuator-{site}-{edge}"
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version)
         if broker.username:
-            self._client.username_pw_set(broker.username, broker.secret())
+            self._client.username_pw_set(
+                broker.username,
+                Path(broker.password_file).read_text().strip() if broker.password_file else broker.password,
+            )
         if broker.tls_ca:
             self._client.tls_set(
                 broker.tls_ca, broker.tls_cert or None, broker.tls_key or None, cert_reqs=ssl.CERT_REQUIRED

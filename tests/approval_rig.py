@@ -1,0 +1,194 @@
+"""A small plant for tests of approved stops: roster, keys and actuator on one fake clock."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from control.authenticator import SoftwareKey, make_software_key
+from control.roster import enrol, init, person, publish
+from edge.actuator.actuator import Actuator
+from edge.actuator.book import Book
+from edge.actuator.config import ActuatorConfig, MachineConfig
+from edge.actuator.outputs import make_output
+from edge.actuator.panel import Panel, read_panel
+from edge.actuator.roster import RosterFiles
+from ingest.contract.approval.keys import PublicKey, public_of, unseal
+from ingest.contract.approval.messages import (
+    RECEIPT_DOMAIN,
+    TICKET_DOMAIN,
+    Approval,
+    Envelope,
+    Proposal,
+    Receipt,
+    Ticket,
+    TicketWanted,
+    sha256_hex,
+)
+from ingest.contract.approval.policy import POLICY_VERSION
+from ingest.contract.approval.settings import BrokerSettings
+from ingest.contract.approval.topics import Leaf
+
+SITE, EDGE = "plant-1", "gw-1"
+ORIGIN, RP_ID = "http://localhost:8444", "localhost"
+START_S = 1_800_000_000
+MACHINES = {"fan-1": "low", "pump-1": "normal", "mill-1": "high", "kiln-1": "critical"}
+PEOPLE = {"budi": "approver", "sari": "approver", "dewi": "lead", "tamu": "viewer"}
+
+
+class FakeClock:
+    """Wall and monotonic time that only tests move."""
+
+    def __init__(self) -> None:
+        self.wall = START_S
+        self.monotonic = 1_000_000
+
+    def wall_s(self) -> int:
+        return self.wall
+
+    def monotonic_ms(self) -> int:
+        return self.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self.wall += round(seconds)
+        self.monotonic += round(1_000 * seconds)
+
+
+class Plant:
+    """One edge with four machines and four persons; the messages it says are kept in `said`."""
+
+    def __init__(self, folder: Path, **config: object) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.keys: dict[str, SoftwareKey] = {}
+        self.roster_dir = folder / "roster"
+        now = datetime.fromtimestamp(START_S, UTC)
+        self.root = init(self.roster_dir, SITE, now)
+        for name, role in PEOPLE.items():
+            self.keys[name] = make_software_key(SITE, name, name.title(), origin=ORIGIN, rp_id=RP_ID)
+            enrol(self.roster_dir, person(name, name.title(), role, [self.keys[name].public_credential()]))
+        publish(self.roster_dir, now)
+        self.edge_key = ed25519.Ed25519PrivateKey.generate()
+        machines = tuple(
+            MachineConfig(
+                machine, machine.title(), "simulated", level, 0.0, {"switch_dir": str(self.switch_dir)}
+            )
+            for machine, level in MACHINES.items()
+        )
+        self.config = dataclasses.replace(
+            ActuatorConfig(
+                site=SITE,
+                edge=EDGE,
+                state_dir=str(folder / "actuator"),
+                roster_dir=str(self.roster_dir / "public"),
+                roster_root=str(self.root),
+                panel_dir=str(folder / "panel"),
+                origin=ORIGIN,
+                rp_id=RP_ID,
+                broker=BrokerSettings("127.0.0.1"),
+                machine=machines,
+                allow_software_keys=True,
+            ),
+            **config,
+        )
+        self.book_path: Path | str = folder / "actuator.sqlite"
+        self.said: list[tuple[Leaf, bytes]] = []
+        self.outputs = {m.id: make_output(m.output, m.id, m.settings) for m in machines}
+        self.actuator = self.start()
+
+    @property
+    def switch_dir(self) -> Path:
+        return self.folder / "switches"
+
+    @property
+    def edge_public(self) -> PublicKey:
+        return public_of(EDGE, self.edge_key)
+
+    def start(self) -> Actuator:
+        """Start the actuator process anew on what is on the disk."""
+        self.book = Book(self.book_path)
+        self.actuator = Actuator(
+            config=self.config,
+            book=self.book,
+            roster=RosterFiles(Path(self.config.roster_dir), Path(self.config.roster_root), SITE, self.book),
+            outputs=self.outputs,
+            panel=Panel(Path(self.config.panel_dir)),
+            key=self.edge_key,
+            clock=self.clock,
+            say=self.say,
+        )
+        return self.actuator
+
+    def say(self, leaf: Leaf, data: bytes) -> None:
+        self.said.append((leaf, data))
+
+    # What an honest control server does.
+
+    def ticket(self, machine: str) -> Ticket:
+        self.actuator.on_message(Leaf.TICKET_WANTED, TicketWanted(1, SITE, EDGE, machine).to_bytes())
+        leaf, wire = self.said[-1]
+        assert leaf is Leaf.TICKET
+        body = unseal(TICKET_DOMAIN, wire, (self.edge_public,))
+        assert isinstance(body, bytes)
+        found = Ticket.parse_canonical(body)
+        assert isinstance(found, Ticket)
+        return found
+
+    def proposal(self, machine: str, **changes: object) -> Proposal:
+        ticket = self.ticket(machine)
+        policy = self.config.machines[machine].policy
+        made = Proposal(
+            v=1,
+            site=SITE,
+            edge=EDGE,
+            machine=machine,
+            action="stop",
+            reason="outer race fault grows",
+            evidence_sha256="a" * 64,
+            proposal_id=secrets.token_hex(8),
+            edge_nonce=ticket.nonce,
+            ticket_sha256=sha256_hex(ticket.to_bytes()),
+            issued=self.clock.wall,
+            expires=self.clock.wall + 300,
+            policy_version=POLICY_VERSION,
+            approvals_needed=policy.approvals_needed,
+            presence=self.presence(machine),
+        )
+        return dataclasses.replace(made, **changes)
+
+    def presence(self, machine: str) -> str:
+        return str(read_panel(Path(self.config.panel_dir), machine).get("presence", ""))
+
+    def sign(self, proposal: Proposal, *people: str) -> tuple[Approval, ...]:
+        return tuple(self.keys[name].assertion(proposal.challenge()) for name in people)
+
+    def send(self, data: bytes) -> Receipt:
+        """Deliver bytes as an envelope and let time do its work; the last receipt is the answer."""
+        self.actuator.on_message(Leaf.ENVELOPE, data)
+        self.actuator.tick()
+        return self.receipts()[-1]
+
+    def approve(self, proposal: Proposal, *people: str) -> Receipt:
+        return self.send(Envelope(proposal.to_bytes(), self.sign(proposal, *people)).to_bytes())
+
+    def receipts(self) -> list[Receipt]:
+        """Every receipt said so far, its signature checked."""
+        found = []
+        for leaf, wire in self.said:
+            if leaf is Leaf.RECEIPT:
+                body = unseal(RECEIPT_DOMAIN, wire, (self.edge_public,))
+                assert isinstance(body, bytes)
+                receipt = Receipt.parse_canonical(body)
+                assert isinstance(receipt, Receipt)
+                found.append(receipt)
+        return found
+
+    def runs(self, machine: str) -> bool:
+        return self.outputs[machine].observe() == "running"
+
+    def all_run(self) -> bool:
+        return all(map(self.runs, MACHINES))

@@ -1,0 +1,95 @@
+"""Names as small numbers: machines, nodes and sets of column names are written once."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+import msgspec
+
+
+class Interned:
+    """Ids of the names in a journal; new names are inserted within the running transaction."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._machines: dict[str, int] = {}
+        self._nodes: dict[str, int] = {}
+        self._sets: dict[tuple[str, ...], int] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read all names again: after a rollback the cache may know ids that are not on disk."""
+        self._machines = dict(self._db.execute("SELECT name, id FROM machine").fetchall())
+        self._nodes = dict(self._db.execute("SELECT name, id FROM node").fetchall())
+        self._sets = {
+            names_of(text): number for text, number in self._db.execute("SELECT names, id FROM column_set")
+        }
+
+    def machine(self, name: str) -> int:
+        """The id of a machine."""
+        found = self._machines.get(name)
+        if found is None:
+            found = self._insert("INSERT INTO machine (name) VALUES (?)", name)
+            self._machines[name] = found
+        return found
+
+    def node(self, name: str) -> int:
+        """The id of an edge node."""
+        found = self._nodes.get(name)
+        if found is None:
+            found = self._insert("INSERT INTO node (name) VALUES (?)", name)
+            self._nodes[name] = found
+        return found
+
+    def column_set(self, names: tuple[str, ...]) -> int:
+        """The id of an ordered set of column names."""
+        found = self._sets.get(names)
+        if found is None:
+            found = self._insert("INSERT INTO column_set (names) VALUES (?)", text_of(names))
+            self._sets[names] = found
+        return found
+
+    def _insert(self, statement: str, value: str) -> int:
+        row_id = self._db.execute(statement, (value,)).lastrowid
+        if row_id is None:
+            raise sqlite3.DatabaseError("an insert gave no row id")
+        return row_id
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """The running transaction: its connection, the names, the batch it writes and the host's time."""
+
+    db: sqlite3.Connection
+    names: Interned
+    batch_id: int
+    now_ns: int
+
+
+def text_of(names: tuple[str, ...]) -> str:
+    """Column names as stored.
+
+    >>> names_of(text_of(("x.rms_g", "Power/Active")))
+    ('x.rms_g', 'Power/Active')
+    """
+    return msgspec.json.encode(names).decode()
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """Column names as they were stored; one shared tuple a set is the caller's to keep."""
+    return msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def signed64(count: int) -> int:
+    """SQLite integers are signed: a count above 2^63 wraps.
+
+    >>> unsigned64(signed64(2**64 - 1)) == 2**64 - 1
+    True
+    """
+    return count - (1 << 64) if count >> 63 else count
+
+
+def unsigned64(stored: int) -> int:
+    """The count behind a stored integer."""
+    return stored & ((1 << 64) - 1)

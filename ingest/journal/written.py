@@ -1,0 +1,216 @@
+"""What machines said, into tables: feature rows, scalars, waveforms, the latest of each machine."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Sequence
+
+import msgspec
+
+from ingest.contract.rows import Condition, FeatureRow, Judgement, Outputs
+from ingest.contract.values import Message, MessageKey, Scalar
+from ingest.journal.entry import Intake
+from ingest.journal.interned import Interned, Pen, signed64
+from ingest.journal.waveforms import Recent, WaveformRule
+
+ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE_SCALARS = msgspec.msgpack.Decoder(dict[str, tuple[float, int]]).decode
+
+
+class Receipts:
+    """When each message of an intake was received, found by its key, or by machine and time."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._now_ns = intake.batch.now_ns
+        pairs = list(zip(intake.batch.messages, intake.receive_ns, strict=True))
+        self._by_key: dict[MessageKey | tuple[str, int], tuple[Message, int]] = {
+            message.key or (message.machine, message.time_ns): (message, receive_ns)
+            for message, receive_ns in pairs
+        }
+
+    def of(self, row: FeatureRow) -> tuple[Message | None, int]:
+        """The message behind a row and its receive time; the batch's time for a row that has none."""
+        return self._by_key.get(row.key or (row.machine, row.time_ns), (None, self._now_ns))
+
+
+def feature_rows(
+    pen: Pen,
+    rows: Sequence[FeatureRow],
+    receipts: Receipts,
+    first: int,
+    kept: frozenset[int],
+) -> None:
+    """Insert the rows under ids first, first + 1, ..."""
+    pen.db.executemany(
+        "INSERT INTO feature_row VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        [
+            (
+                first + i,
+                pen.names.machine(row.machine),
+                row.time_ns,
+                receipts.of(row)[1],
+                pen.names.column_set(row.names),
+                row.historical,
+                (first + i) in kept,
+                pen.names.node(row.key.node) if row.key else None,
+                signed64(row.key.boot_id) if row.key else None,
+                signed64(row.key.seq64) if row.key else None,
+                row.values.astype("<f4", copy=False).tobytes(),
+            )
+            for i, row in enumerate(rows)
+        ],
+    )
+
+
+def scalars(pen: Pen, intake: Intake) -> None:
+    """Insert the scalars of each message as one row, in float64."""
+    pen.db.executemany(
+        "INSERT INTO scalar_row (machine_id, time_ns, receive_ns, set_id, times, vals) VALUES (?,?,?,?,?,?)",
+        [
+            _scalar_row(pen.names, message, receive_ns)
+            for message, receive_ns in zip(intake.batch.messages, intake.receive_ns, strict=True)
+            if message.scalars
+        ],
+    )
+
+
+def _scalar_row(names: Interned, message: Message, receive_ns: int) -> tuple[object, ...]:
+    said = message.scalars
+    same = all(scalar.time_ns == message.time_ns for scalar in said)
+    times = None if same else struct.pack(f"<{len(said)}q", *(scalar.time_ns for scalar in said))
+    return (
+        names.machine(message.machine),
+        message.time_ns,
+        receive_ns,
+        names.column_set(tuple(scalar.channel for scalar in said)),
+        times,
+        struct.pack(f"<{len(said)}d", *(scalar.value for scalar in said)),
+    )
+
+
+def waveforms(
+    pen: Pen,
+    rule: WaveformRule,
+    outputs: Outputs,
+    receipts: Receipts,
+    first: int,
+) -> frozenset[int]:
+    """Keep the blocks that the rule wants; ids of the new rows whose waveforms were kept."""
+    past: list[Recent] = []
+    for judgement in outputs.judgements:
+        if rule.judged(judgement.machine, judgement.condition):
+            past.extend(rule.recall(judgement.machine))
+    if past:
+        for recent in past:
+            _keep(pen, recent.message, recent.receive_ns, "alarm")
+        pen.db.executemany(
+            "UPDATE feature_row SET waveform_kept = 1 WHERE id = ?", [(recent.row_id,) for recent in past]
+        )
+    kept: set[int] = set()
+    for row_id, row in enumerate(outputs.rows, first):
+        message, receive_ns = receipts.of(row)
+        if message is None or not message.waveforms:
+            continue
+        n_bytes = sum(len(waveform.samples) for waveform in message.waveforms)
+        why = rule.wanted(row.machine, receive_ns, n_bytes)
+        if why:
+            _keep(pen, message, receive_ns, why)
+            kept.add(row_id)
+        else:
+            rule.remember(Recent(row_id, message, receive_ns, n_bytes))
+    return frozenset(kept)
+
+
+def _keep(pen: Pen, message: Message, receive_ns: int, why: str) -> None:
+    pen.db.executemany(
+        "INSERT INTO waveform (machine_id, axis, start_ns, receive_ns, rate_hz, scale_g, sample_type, "
+        "kept_for, samples) VALUES (?,?,?,?,?,?,?,?,?)",
+        [
+            (
+                pen.names.machine(message.machine),
+                waveform.axis,
+                waveform.start_ns,
+                receive_ns,
+                waveform.rate_hz,
+                waveform.scale_g,
+                waveform.sample_type,
+                why,
+                waveform.samples,
+            )
+            for waveform in message.waveforms
+        ],
+    )
+
+
+class LatestScalars:
+    """The newest value of every channel of every machine, as (value, time_ns)."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._known: dict[str, dict[str, tuple[float, int]]] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read them again from the journal, at start and after a rollback."""
+        self._known = {
+            name: _DECODE_SCALARS(body)
+            for name, body in self._db.execute(
+                "SELECT name, scalars FROM latest JOIN machine ON machine.id = machine_id"
+            )
+        }
+
+    def take(self, machine: str, said: Sequence[Scalar]) -> None:
+        """Note what came; an older value never hides a newer one."""
+        known = self._known.setdefault(machine, {})
+        for scalar in said:
+            before = known.get(scalar.channel)
+            if before is None or scalar.time_ns >= before[1]:
+                known[scalar.channel] = (scalar.value, scalar.time_ns)
+
+    def of(self, machine: str) -> bytes:
+        """All channels of a machine, encoded."""
+        return ENCODE(self._known.get(machine, {}))
+
+
+_LATEST = """
+INSERT INTO latest VALUES (?,?,?,?,?,?,?) ON CONFLICT (machine_id) DO UPDATE SET
+    batch_id = excluded.batch_id, time_ns = max(time_ns, excluded.time_ns), receive_ns = excluded.receive_ns,
+    condition = CASE WHEN excluded.judgement IS NULL THEN condition ELSE excluded.condition END,
+    scalars = excluded.scalars, judgement = coalesce(excluded.judgement, judgement)
+"""
+
+
+def latest(
+    pen: Pen,
+    known: LatestScalars,
+    intake: Intake,
+    outputs: Outputs,
+) -> None:
+    """Renew the line of each machine that spoke or was judged."""
+    judged: dict[str, Judgement] = {judgement.machine: judgement for judgement in outputs.judgements}
+    spoke: dict[str, tuple[int, int]] = {}
+    for message, receive_ns in zip(intake.batch.messages, intake.receive_ns, strict=True):
+        if message.scalars:
+            known.take(message.machine, message.scalars)
+        before = spoke.get(message.machine, (0, 0))
+        spoke[message.machine] = (max(before[0], message.time_ns), max(before[1], receive_ns))
+    lines = []
+    for machine in spoke.keys() | judged.keys():
+        judgement = judged.get(machine)
+        time_ns, receive_ns = spoke.get(machine) or (
+            judgement.time_ns if judgement else 0,
+            intake.batch.now_ns,
+        )
+        lines.append(
+            (
+                pen.names.machine(machine),
+                pen.batch_id,
+                time_ns,
+                receive_ns,
+                judgement.condition if judgement else Condition.UNKNOWN,
+                known.of(machine),
+                ENCODE(judgement) if judgement else None,
+            )
+        )
+    pen.db.executemany(_LATEST, lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,16 @@ def orders_of(
     )
 
 
-DEEP_GROOVE_6205 = orders_of(9, 7.94, 39.04)
+BEARINGS: Final[dict[str, tuple[int, float, float]]] = {
+    "6203": (8, 6.747, 28.5),
+    "6204": (8, 7.938, 33.5),
+    "6205": (9, 7.94, 39.04),
+    "6206": (9, 9.525, 46.0),
+    "6308": (8, 15.081, 65.0),
+    "6310": (8, 19.05, 80.0),
+    "6313": (8, 23.812, 102.5),
+    "6316": (8, 28.575, 125.0),
+}
+"""Deep-groove ball bearings: balls, ball and pitch diameter in mm (a usual design of each size)."""
+
+DEEP_GROOVE_6205 = orders_of(*BEARINGS["6205"])

@@ -25,6 +25,8 @@ SENSORS: dict[str, str] = {
     "mqtt-json": "edge.sensors.mqtt_json:MqttJsonSensor",
 }
 
+OUR_PACKAGES = frozenset({"edge", "ingest", "simulators"})
+
 
 class SensorClass(Protocol):
     """How a sensor class is used by the table."""
@@ -33,7 +35,8 @@ class SensorClass(Protocol):
     """A `[machine.sensor]` table that builds, for the documentation and for the shared laws."""
 
     def from_config(self, plant: Plant, machine: Machine, config: Mapping[str, Any], folder: Path) -> Sensor:
-        """The sensor of `machine`; raises `SensorConfigError`; connects to nothing."""
+        """The sensor of `machine`; raises ValueError with a sentence; connects to nothing."""
+        ...
 
 
 def sensor_class(kind: str) -> SensorClass:
@@ -45,6 +48,8 @@ def sensor_class(kind: str) -> SensorClass:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in OUR_PACKAGES:
+            raise
         raise SensorConfigError(
             f"The sensor kind {kind!r} needs the package {missing.name!r}, which is not installed on this "
             "gateway, so its machines would stay silent. Install it with: pip install 'ayo-mitra[all]'."
@@ -66,4 +71,8 @@ def build(plant: Plant, machine: Machine, folder: Path, seed: int = 0) -> Patien
             f"Machine {machine.id!r} has no sensor kind, so it would stay silent. "
             f"Write kind = ... under its [machine.sensor]: one of {', '.join(sorted(SENSORS))}."
         )
-    return Patient(sensor_class(kind).from_config(plant, machine, config, folder), seed)
+    try:
+        sensor = sensor_class(kind).from_config(plant, machine, config, folder)
+    except ValueError as error:
+        raise SensorConfigError(str(error)) from error
+    return Patient(sensor, seed)

@@ -58,6 +58,10 @@ class Patient:
         self._pause_ns = FIRST_PAUSE_NS
         return telemetry
 
+    def acquire(self, n_samples: int, period_ns: int) -> bool:
+        """Longer or denser waveforms, when the source can; 0 goes back to the configuration."""
+        return self.sensor.acquire(n_samples, period_ns)
+
     def close(self) -> None:
         """Let go of the source."""
         self._is_open = False

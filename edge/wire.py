@@ -1,0 +1,60 @@
+"""Bodies: Sparkplug payloads as the outbox keeps them, complete but for `seq`, which only sending decides.
+
+A body explains itself: every waveform carries its rate, scale and unit, so that a birth certificate
+written after a restart cannot change what an older message means. Aliases are the outbox's, for ever.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ingest.contract import channels as ch
+from ingest.contract.metrics import DataType, add_metric
+from ingest.contract.payload import SAMPLE_TYPES, Birth, write_gap, write_message
+from ingest.contract.sparkplug_b_pb2 import Payload
+from ingest.contract.values import Gap, Message
+
+_SEQ_TAG: Final = b"\x18"
+_SEQ_ZERO: Final = b"\x18\x00"
+_TAILS: Final = tuple(
+    _SEQ_TAG + (bytes([seq]) if seq < 128 else bytes([seq & 0x7F | 0x80, seq >> 7])) for seq in range(256)
+)
+
+
+def message_body(message: Message, birth: Birth) -> bytes:
+    """The body of telemetry that has its key. Raises KeyError for a channel that has no alias yet."""
+    return write_message(message, birth, 0).removesuffix(_SEQ_ZERO)
+
+
+def gap_body(gap: Gap, birth: Birth, time_ns: int) -> bytes:
+    """The body of a gap record that has its key."""
+    return write_gap(gap, birth, 0, time_ns).removesuffix(_SEQ_ZERO)
+
+
+def with_seq(body: bytes, seq: int) -> bytes:
+    """The payload to publish. Appending is enough: `seq` is the last field that our payloads use.
+
+    >>> with_seq(b"", 200).hex()
+    '18c801'
+    """
+    return body + _TAILS[seq]
+
+
+def as_historical(body: bytes) -> bytes:
+    """The same body with every metric flagged as stored before it was sent."""
+    payload = Payload.FromString(body)
+    for metric in payload.metrics:
+        metric.is_historical = True
+    return payload.SerializeToString()
+
+
+def without_waveforms(body: bytes) -> bytes | None:
+    """The body with its scalars only, saying how many waveforms were taken out; None when nothing is left."""
+    payload = Payload.FromString(body)
+    kept = [metric for metric in payload.metrics if metric.datatype not in SAMPLE_TYPES]
+    n_waveforms = len(payload.metrics) - len(kept)
+    thin = Payload(timestamp=payload.timestamp)
+    thin.metrics.extend(kept)
+    add_metric(thin, ch.THINNED, DataType.UINT64, n_waveforms)
+    # Boot and seq64 always travel along; telemetry is what is left beside them.
+    return thin.SerializeToString() if len(kept) > 2 else None

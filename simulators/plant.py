@@ -6,13 +6,12 @@ sensor's own table.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import numpy as np
+import tomli_w
 
 from simulators.bearing import BEARINGS
 from simulators.day import FULL_LOAD_EFFICIENCY
@@ -89,43 +88,42 @@ def write_plant(request: PlantRequest) -> PlantFile:
     seeds = np.random.default_rng((request.seed, 31)).integers(0, 2**31, request.n_machines)
     ids = [_id(index) for index in range(request.n_machines)]
     gateways = [f"gw-{number:02d}" for number in range(1, request.n_gateways + 1)]
-    sections = [_heading(request), *_gateways(request, gateways)]
-    for index in range(request.n_machines):
-        gateway = gateways[index * request.n_gateways // request.n_machines]
-        sections.append(_machine(request, index, gateway, int(seeds[index])))
+    gateway_name = {"id": "Gerbang data", "en": "Data gateway"}[request.language]
+    tables = _heading(request)
+    tables["gateway"] = [{"id": one, "name": f"{gateway_name} {n}"} for n, one in enumerate(gateways, 1)]
+    tables["machine"] = [
+        _machine(request, index, gateways[index * request.n_gateways // request.n_machines])
+        | {"sensor": _sensor(request, index, int(seeds[index]))}
+        for index in range(request.n_machines)
+    ]
     faulty = ids[request.faulty] if request.fault is not None else ""
-    return PlantFile("\n".join(sections), tuple(ids), faulty)
+    return PlantFile(tomli_w.dumps(tables), tuple(ids), faulty)
 
 
 def _id(index: int) -> str:
     return f"{TEMPLATES[index % len(TEMPLATES)].stem}-{index // len(TEMPLATES) + 1:02d}"
 
 
-def _heading(request: PlantRequest) -> str:
+def _heading(request: PlantRequest) -> dict[str, Any]:
     name = {"id": "Pabrik Semen Nusantara", "en": "Nusantara Cement Works"}[request.language]
-    plant = {
-        "id": "nusantara",
-        "name": name,
-        "timezone": "Asia/Jakarta",
-        "language": request.language,
+    bearings = sorted({template.bearing for template in TEMPLATES})
+    return {
+        "plant": {
+            "id": "nusantara",
+            "name": name,
+            "timezone": "Asia/Jakarta",
+            "language": request.language,
+        },
+        "tariff": {"currency": "IDR", "peak_per_kwh": 1553.67, "off_peak_per_kwh": 1035.78},
+        "shift": [{"name": name, "start": start, "end": end} for name, start, end in SHIFTS],
+        "bearing": [
+            dict(zip(("name", "rolling_elements", "ball_mm", "pitch_mm"), (one, *BEARINGS[one]), strict=True))
+            for one in bearings
+        ],
     }
-    tariff = {"currency": "IDR", "peak_per_kwh": 1553.67, "off_peak_per_kwh": 1035.78}
-    parts = [_table("plant", plant), _table("tariff", tariff)]
-    parts += [_table("[shift]", {"name": name, "start": start, "end": end}) for name, start, end in SHIFTS]
-    for designation in sorted({template.bearing for template in TEMPLATES}):
-        n, ball_mm, pitch_mm = BEARINGS[designation]
-        facts = {"name": designation, "rolling_elements": n, "ball_mm": ball_mm, "pitch_mm": pitch_mm}
-        parts.append(_table("[bearing]", facts))
-    return "\n".join(parts)
 
 
-def _gateways(request: PlantRequest, gateways: list[str]) -> Iterator[str]:
-    name = {"id": "Gerbang data", "en": "Data gateway"}[request.language]
-    for number, gateway in enumerate(gateways, 1):
-        yield _table("[gateway]", {"id": gateway, "name": f"{name} {number}"})
-
-
-def _machine(request: PlantRequest, index: int, gateway: str, seed: int) -> str:
+def _machine(request: PlantRequest, index: int, gateway: str) -> dict[str, Any]:
     template = TEMPLATES[index % len(TEMPLATES)]
     kind, number = KINDS[template.kind], index // len(TEMPLATES) + 1
     area = AREAS[template.area]
@@ -150,7 +148,7 @@ def _machine(request: PlantRequest, index: int, gateway: str, seed: int) -> str:
     facts |= {"gear_teeth": kind.gear_teeth} if kind.gear_teeth else {}
     facts |= {"vanes": kind.vanes} if kind.vanes else {}
     facts |= {"ideal_cycle_s": round(3600 / kind.units_per_hour, 3)} if kind.units_per_hour else {}
-    return _table("[machine]", facts) + _table("machine.sensor", _sensor(request, index, seed))
+    return facts
 
 
 def _sensor(request: PlantRequest, index: int, seed: int) -> dict[str, Any]:
@@ -178,19 +176,3 @@ def _sensor(request: PlantRequest, index: int, seed: int) -> dict[str, Any]:
             }
         ]
     return sensor
-
-
-def _table(name: str, values: dict[str, Any]) -> str:
-    lines = [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in values.items()), ""]
-    return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    """A value as TOML; texts here hold nothing that JSON and TOML write differently."""
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
-    return json.dumps(value, ensure_ascii=False)

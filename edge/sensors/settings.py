@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from edge.sensors.protocol import SensorConfigError
@@ -50,6 +51,13 @@ class Settings:
         value = self._get(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, "must be true or false", value)
+        return value
+
+    def moment(self, key: str) -> datetime:
+        """A date and time, as 2026-11-24T08:00:00Z."""
+        value = self._get(key, None)
+        if not isinstance(value, datetime):
+            raise self.wrong(key, "must be a date and time as 2026-11-24T08:00:00Z", value)
         return value
 
     def table(self, key: str) -> Mapping[str, Any]:

@@ -1,0 +1,154 @@
+"""Messages in, one feature row a message out. Stateless: what needs a past is in `windows`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from features.bearings import find, orders_of
+from features.power import DERIVED_POWER, derive_power
+from features.table import COLUMN, FEATURE_NAMES, VECTOR_FEATURES
+from features.temperature import derive_temperature, temperature_columns
+from features.vibration import NOTHING_KNOWN, Facts, extract_blocks, settings_row
+from ingest.contract.channels import SPEED_RPM
+from ingest.contract.rows import FeatureRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from ingest.contract.plant import Bearing, Machine
+    from ingest.contract.values import Message, Waveform
+
+Shape: TypeAlias = tuple[str, int, str]
+Schema: TypeAlias = tuple[tuple[Shape, ...], tuple[str, ...]]
+
+SPEED_COLUMN = "speed_hz"
+_TYPES: dict[str, np.dtype[Any]] = {"int16": np.dtype("<i2"), "float32": np.dtype("<f4")}
+
+
+def facts_of(
+    machine: Machine, declared: Iterable[Bearing] = (), band_hz: tuple[float, float] | None = None
+) -> Facts:
+    """What the plant file says that features need. declared: the plant file's own bearings.
+
+    Raises KeyError for a bearing that nobody knows and ValueError for one that cannot be built.
+    """
+    return Facts(
+        orders=orders_of(find(machine.bearing, declared)) if machine.bearing else None,
+        gear_teeth=machine.gear_teeth,
+        vanes=machine.vanes,
+        mains_hz=machine.line_hz,
+        band_hz=band_hz,
+        speed_hz=None if machine.rated_rpm is None else machine.rated_rpm / 60,
+        rated_power_kw=machine.rated_power_kw,
+        temperature_limit_c=machine.temperature_limit_c,
+    )
+
+
+def extract(messages: Sequence[Message], facts: Mapping[str, Facts]) -> list[FeatureRow]:
+    """One row a message, in order. facts: by machine id; without an entry only the samples speak.
+
+    Messages of the same make-up (axes, lengths, channels) go through the kernel together. Of several
+    waveforms of one axis, or values of one channel, the last counts.
+    """
+    groups: dict[Schema, list[int]] = {}
+    for i, message in enumerate(messages):
+        groups.setdefault(_schema(message), []).append(i)
+    rows: list[FeatureRow | None] = [None] * len(messages)
+    for (shapes, channels), members in groups.items():
+        chosen = [messages[i] for i in members]
+        names = _names(tuple(shape[0] for shape in shapes), channels)
+        values = _values(
+            chosen, [facts.get(message.machine, NOTHING_KNOWN) for message in chosen], shapes, channels
+        )
+        for i, message, row in zip(members, chosen, values, strict=True):
+            rows[i] = FeatureRow(
+                message.machine, message.time_ns, names, row, key=message.key, historical=message.historical
+            )
+    return [row for row in rows if row is not None]
+
+
+def _schema(message: Message) -> Schema:
+    shapes = {wave.axis: (wave.axis, wave.n_samples, wave.sample_type) for wave in message.waveforms}
+    return tuple(shapes.values()), tuple({scalar.channel: None for scalar in message.scalars})
+
+
+@lru_cache(maxsize=4_096)
+def _names(axes: tuple[str, ...], channels: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of a schema: axes, vector features, speed, channels, derived channels."""
+    names = [f"{axis}.{feature}" for axis in axes for feature in FEATURE_NAMES]
+    if axes:
+        names += [feature.name for feature in VECTOR_FEATURES] + [SPEED_COLUMN]
+    names += channels
+    names += temperature_columns(channels)
+    names += [feature.name for feature in DERIVED_POWER if feature.needs <= set(channels)]
+    return tuple(names)
+
+
+def _values(
+    messages: Sequence[Message], facts: Sequence[Facts], shapes: tuple[Shape, ...], channels: tuple[str, ...]
+) -> NDArray[np.float32]:
+    n = len(messages)
+    scalars = {channel: np.full(n, np.nan) for channel in channels}
+    for i, message in enumerate(messages):
+        for scalar in message.scalars:
+            scalars[scalar.channel][i] = scalar.value
+    parts: list[NDArray[np.float32]] = []
+    if shapes:
+        speed_hz = scalars[SPEED_RPM] / 60 if SPEED_RPM in scalars else np.full(n, np.nan)
+        nominal = np.array([fact.speed_hz or np.nan for fact in facts])
+        speed_hz = np.where(speed_hz > 0, speed_hz, nominal)
+        parts += [_axis(messages, facts, shape, speed_hz) for shape in shapes]
+        stack = np.stack(parts)
+        parts += [combine(stack), speed_hz[:, None].astype(np.float32)]
+    derived = [*scalars.values()]
+    derived += derive_temperature(scalars, np.array([_or_nan(fact.temperature_limit_c) for fact in facts]))
+    derived += derive_power(scalars, np.array([_or_nan(fact.rated_power_kw) for fact in facts]))
+    parts += [column[:, None].astype(np.float32) for column in derived]
+    return np.concatenate(parts, axis=1) if parts else np.empty((n, 0), np.float32)
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value
+
+
+def _axis(
+    messages: Sequence[Message], facts: Sequence[Facts], shape: Shape, speed_hz: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    axis, n_samples, sample_type = shape
+    kind = _TYPES[sample_type]
+    blocks: NDArray[Any] = np.empty((len(messages), n_samples), kind.newbyteorder("="))
+    settings = []
+    for i, (message, fact) in enumerate(zip(messages, facts, strict=True)):
+        wave = _last(message.waveforms, axis)
+        blocks[i] = np.frombuffer(wave.samples, kind)
+        settings.append(settings_row(fact, wave.rate_hz, wave.scale_g, float(speed_hz[i])))
+    return extract_blocks(blocks, np.array(settings))
+
+
+def _last(waveforms: tuple[Waveform, ...], axis: str) -> Waveform:
+    return next(wave for wave in reversed(waveforms) if wave.axis == axis)
+
+
+def combine(axes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vector features (n, len(VECTOR_FEATURES)) of axes (n_axes, n, len(FEATURES)); NaN axes are left out.
+
+    >>> axes = np.full((2, 1, len(FEATURE_NAMES)), np.nan, np.float32)
+    >>> axes[:, 0, COLUMN["rms_g"]] = 3, 4
+    >>> float(combine(axes)[0, 0])
+    5.0
+    """
+    columns = []
+    for feature in VECTOR_FEATURES:
+        values = axes[:, :, COLUMN[feature.name]]
+        if feature.how == "largest":
+            columns.append(np.fmax.reduce(values, axis=0))
+            continue
+        known = np.isfinite(values)
+        total = np.sqrt(np.sum(np.where(known, values, 0) ** 2, axis=0))
+        columns.append(np.where(known.any(axis=0), total, np.nan))
+    return np.stack(columns, axis=1).astype(np.float32)

@@ -1,0 +1,170 @@
+"""The processes of a plant and their configuration files: the one place where they are put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import tomli_w
+
+from ingest.contract.plant import Plant
+from mitra.accounts import Account, accounts, passwords
+from mitra.broker import BrokerFiles, prepare
+from mitra.layout import Layout, make_folder, writing
+from mitra.supervisor import Program, listens
+
+HOST_ID = "mitra"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports on `host`."""
+
+    broker: int
+    screens: int
+    control: int
+    page: int
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """One plant on one machine. Each method writes what a process needs and says how to start it."""
+
+    layout: Layout
+    plant: Plant
+    plant_path: Path
+    ports: Ports
+    secrets: Mapping[str, str]
+    demo: bool = False
+    stream: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """Broker accounts of this plant."""
+        return accounts(self.plant.site, (gateway.id for gateway in self.plant.gateway), HOST_ID)
+
+    @property
+    def page_origin(self) -> str:
+        """Origin of the approver page; `localhost`, because a passkey needs a name and not an address."""
+        return f"http://localhost:{self.ports.page}"
+
+    def broker_url(self, user: str) -> str:
+        """URL with which a user of the table reaches the broker."""
+        return f"mqtt://{user}:{quote(self.secrets[user], safe='')}@{self.ports.host}:{self.ports.broker}"
+
+    def broker(self) -> Program:
+        """The embedded broker."""
+        files = BrokerFiles(self.layout.broker, self.ports.broker, self.ports.host)
+        command = prepare(files, self.accounts, self.secrets)
+        return Program("broker", tuple(command), ready=listens(self.ports.host, self.ports.broker))
+
+    def analytics(self) -> Program:
+        """Host application, stream and models."""
+        ready = self.layout.server / "ready"
+        ready.unlink(missing_ok=True)
+        table = {
+            "plant": str(self.plant_path),
+            "broker": self.broker_url("ingest"),
+            "host_id": HOST_ID,
+            "journal": str(self.layout.journal),
+            "history": str(self.layout.history),
+            "registry": str(self.layout.registry),
+            "desk": str(self.layout.desk),
+            "ready": str(ready),
+            **self.stream,
+        }
+        return self._program("analytics", "mitra.analytics", table, ready=ready.exists)
+
+    def edge(self, gateway: str) -> Program:
+        """The agent of one gateway."""
+        table = {
+            "plant": str(self.plant_path),
+            "gateway": gateway,
+            "broker": self.broker_url(f"edge-{gateway}"),
+            "host_id": HOST_ID,
+            "data_dir": str(make_folder(self.layout.edge(gateway))),
+        }
+        return self._program(f"edge-{gateway}", "edge", table)
+
+    def actuator(self, gateway: str) -> Program:
+        """The actuator of one gateway: simulated switches in a demo."""
+        folder = make_folder(self.layout.actuator(gateway))
+        table: dict[str, Any] = {
+            "site": self.plant.site,
+            "edge": gateway,
+            "state_dir": str(folder),
+            "roster_dir": str(self.layout.root / "roster" / "public"),
+            "roster_root": str(self.layout.root / "roster" / "public" / "1.root.json"),
+            "panel_dir": str(folder / "panel"),
+            "origin": self.page_origin,
+            "rp_id": "localhost",
+            "allow_software_keys": self.demo,
+            "broker": self._broker_table(f"actuator-{gateway}"),
+            "machine": [
+                {
+                    "id": machine.id,
+                    "label": machine.name,
+                    "output": "simulated",
+                    "criticality": machine.criticality,
+                    "settings": {"switch_dir": str(self.layout.switches)},
+                }
+                for machine in self.plant.on(gateway)
+            ],
+        }
+        public = folder / "edge.pub.json"
+        return self._program(f"actuator-{gateway}", "edge.actuator", table, ready=public.exists)
+
+    def screens(self) -> Program:
+        """The dashboards."""
+        make_folder(self.layout.desk.parent)
+        table = {
+            "plant": str(self.plant_path),
+            "journal": str(self.layout.journal),
+            "desk": str(self.layout.desk),
+            "history_dir": str(self.layout.history),
+            "registry_dir": str(self.layout.registry),
+            "session_file": str(self.layout.desk.parent / "screens.session"),
+            "host": self.ports.host,
+            "port": self.ports.screens,
+            "control_url": self.page_origin,
+            "open_roles": self.demo,
+        }
+        ready = listens(self.ports.host, self.ports.screens)
+        return self._program("screens", "dashboards", table, ready=ready)
+
+    def _broker_table(self, user: str) -> dict[str, Any]:
+        return {
+            "host": self.ports.host,
+            "port": self.ports.broker,
+            "username": user,
+            "password": self.secrets[user],
+        }
+
+    def _program(self, name: str, module: str, table: Mapping[str, Any], ready: Any = None) -> Program:
+        path = write_config(self.layout.config / f"{name}.toml", table)
+        command = (sys.executable, "-m", module, "--config", str(path))
+        return Program(name, command, ready=ready, environment=self.environment)
+
+
+def write_config(path: Path, table: Mapping[str, Any]) -> Path:
+    """Write a configuration that only this user may read: it holds a password. Raises PersonError."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            tomli_w.dump(dict(table), file)
+    return path
+
+
+def secrets_of(layout: Layout, plant: Plant) -> dict[str, str]:
+    """The broker's passwords, made at first start."""
+    listed = accounts(plant.site, (gateway.id for gateway in plant.gateway), HOST_ID)
+    with writing(layout.broker):
+        return passwords(layout.broker / "accounts.json", [account.user for account in listed])

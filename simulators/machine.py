@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from features.bearings import Orders, find, orders_of
 from ingest.contract.channels import (
     AMBIENT,
     COUNT_GOOD,
@@ -23,7 +24,6 @@ from ingest.contract.channels import (
 )
 from ingest.contract.limits import MAX_BLOCK_SAMPLES, MAX_RATE_HZ, MIN_BLOCK_SAMPLES
 from ingest.contract.values import AXES, Scalar, Waveform
-from simulators.bearing import DEEP_GROOVE_6205, BearingOrders
 from simulators.day import Rating
 from simulators.faults import EFFECTS, SENSOR_FAULTS, Fault
 from simulators.kinds import KINDS, MachineKind, can_have
@@ -35,6 +35,7 @@ from simulators.vibration import Vibration
 
 DEFAULT_RATE_HZ: Final = 25_600.0
 DEFAULT_SAMPLES: Final = 8_192
+DEFAULT_BEARING: Final = "6205"
 DEFAULT_ORIGIN_NS: Final = 1_767_225_600_000_000_000
 """2026-01-01 00:00 UTC: counters start here unless the clock says otherwise."""
 JAKARTA_S: Final = 7 * 3600
@@ -76,9 +77,9 @@ class MachineModel:
     """A motor, its bearings and what they drive.
 
     kind: key of `KINDS`; rated_power_kw: at the shaft; rated_rpm: at full load; orders: of the bearing that
-    wears; seed: everything that differs between two machines of a kind; faults: what grows, in plant time;
-    clock: compresses shifts and wear, not waveforms; pattern, utc_offset_s: when it works; gear_teeth, vanes:
-    0 takes the kind's own. Raises ValueError for a rating, kind or fault that cannot be.
+    wears, a 6205 when None; seed: everything that differs between two machines of a kind; faults: what grows,
+    in plant time; clock: compresses shifts and wear, not waveforms; pattern, utc_offset_s: when it works;
+    gear_teeth, vanes: 0 takes the kind's own. Raises ValueError for a rating, kind or fault that cannot be.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class MachineModel:
         rated_power_kw: float,
         rated_rpm: float,
         *,
-        orders: BearingOrders = DEEP_GROOVE_6205,
+        orders: Orders | None = None,
         seed: int = 0,
         faults: Sequence[Fault] = (),
         clock: PlantClock | None = None,
@@ -115,7 +116,7 @@ class MachineModel:
             pattern or WorkPattern(),
             utc_offset_s,
         )
-        self._vibration = Vibration(rating, orders, seed, self.faults)
+        self._vibration = Vibration(rating, orders or orders_of(find(DEFAULT_BEARING)), seed, self.faults)
         rng = np.random.default_rng((seed, 12))
         self._first_reading_kwh = float(rng.uniform(1_000, 200_000))
         self._phase_skew = rng.normal(0.0, 0.004, 3)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+import msgspec
 import numpy as np
 import tomli_w
 
-from simulators.bearing import BEARINGS
+from features.bearings import find
 from simulators.day import FULL_LOAD_EFFICIENCY
 from simulators.faults import FaultKind
 from simulators.kinds import KINDS, can_have
@@ -116,10 +117,7 @@ def _heading(request: PlantRequest) -> dict[str, Any]:
         },
         "tariff": {"currency": "IDR", "peak_per_kwh": 1553.67, "off_peak_per_kwh": 1035.78},
         "shift": [{"name": name, "start": start, "end": end} for name, start, end in SHIFTS],
-        "bearing": [
-            dict(zip(("name", "rolling_elements", "ball_mm", "pitch_mm"), (one, *BEARINGS[one]), strict=True))
-            for one in bearings
-        ],
+        "bearing": [msgspec.to_builtins(find(one)) for one in bearings],
     }
 
 

@@ -14,13 +14,19 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from features.bearings import Orders, find, orders_of
 from ingest.contract.limits import MAX_BLOCK_SAMPLES, MAX_RATE_HZ, MIN_BLOCK_SAMPLES
 from ingest.contract.plant import Machine, Plant
 from ingest.contract.plant import Shift as PlannedShift
 from ingest.contract.values import Scalar, Waveform
-from simulators.bearing import BEARINGS, DEEP_GROOVE_6205, BearingOrders, orders_of
 from simulators.faults import Fault, FaultKind
-from simulators.machine import DEFAULT_ORIGIN_NS, DEFAULT_RATE_HZ, DEFAULT_SAMPLES, MachineModel
+from simulators.machine import (
+    DEFAULT_BEARING,
+    DEFAULT_ORIGIN_NS,
+    DEFAULT_RATE_HZ,
+    DEFAULT_SAMPLES,
+    MachineModel,
+)
 from simulators.plant_clock import MAX_SPEEDUP, PlantClock
 from simulators.shifts import AROUND_THE_CLOCK, DAY_MINUTES, Shift, WorkPattern
 
@@ -185,14 +191,12 @@ def _model(plant: Plant, machine: Machine, table: SimulatedTable) -> MachineMode
     )
 
 
-def _orders(plant: Plant, machine: Machine) -> BearingOrders:
+def _orders(plant: Plant, machine: Machine) -> Orders:
     """Orders of the machine's bearing; a machine that declares none still has one."""
-    for bearing in plant.bearing:
-        if bearing.name == machine.bearing:
-            return orders_of(bearing.rolling_elements, bearing.ball_mm, bearing.pitch_mm, bearing.contact_deg)
-    if machine.bearing and machine.bearing not in BEARINGS:
-        raise ValueError(f"its bearing {machine.bearing!r} is not declared as [[bearing]]")
-    return orders_of(*BEARINGS[machine.bearing]) if machine.bearing else DEEP_GROOVE_6205
+    try:
+        return orders_of(find(machine.bearing or DEFAULT_BEARING, plant.bearing))
+    except KeyError as error:
+        raise ValueError(error.args[0]) from error
 
 
 def _shifts(plant: Plant, names: tuple[str, ...]) -> tuple[Shift, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.bearing import BearingOrders
+from features.bearings import Orders
 from simulators.day import Rating
 from simulators.faults import Fault, FaultKind
 from simulators.impacts import BLOWS, Blows, Pace, ring, strike
@@ -55,7 +55,7 @@ class _Score:
 class Vibration:
     """Acceleration of one machine. Parameters as for `MachineModel`."""
 
-    def __init__(self, rating: Rating, orders: BearingOrders, seed: int, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, rating: Rating, orders: Orders, seed: int, faults: tuple[Fault, ...]) -> None:
         self.rating = rating
         self.orders = orders
         self.faults = faults

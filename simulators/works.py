@@ -57,7 +57,7 @@ TEMPLATES: Final = (
         "6313",
         "high",
     ),
-    Template("id-fan", "fan", "Kipas isap utama", "Induced draft fan", "kiln", 250, 990, "6316", "critical"),
+    Template("id-fan", "fan", "Kipas isap utama", "Induced draft fan", "kiln", 250, 990, "6314", "critical"),
     Template(
         "raw-mill-drive",
         "gearbox",
@@ -66,7 +66,7 @@ TEMPLATES: Final = (
         "raw",
         400,
         1485,
-        "6316",
+        "6314",
         "critical",
     ),
     Template(
@@ -91,7 +91,7 @@ TEMPLATES: Final = (
         "quarry",
         315,
         1485,
-        "6316",
+        "6314",
         "high",
         True,
     ),
@@ -105,7 +105,7 @@ TEMPLATES: Final = (
         "cement",
         355,
         1485,
-        "6316",
+        "6314",
         "critical",
     ),
     Template(
@@ -120,9 +120,9 @@ TEMPLATES: Final = (
         "normal",
         True,
     ),
-    Template("separator-fan", "fan", "Kipas separator", "Separator fan", "cement", 160, 1485, "6316"),
+    Template("separator-fan", "fan", "Kipas separator", "Separator fan", "cement", 160, 1485, "6314"),
     Template(
-        "kiln-drive", "gearbox", "Penggerak tanur", "Kiln main drive", "kiln", 280, 990, "6316", "critical"
+        "kiln-drive", "gearbox", "Penggerak tanur", "Kiln main drive", "kiln", 280, 990, "6314", "critical"
     ),
     Template("bag-filter-fan", "fan", "Kipas penyaring debu", "Bag filter fan", "packing", 55, 1480, "6313"),
     Template(

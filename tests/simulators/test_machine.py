@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from features.bearings import find, orders_of
 from ingest.contract.channels import ENERGY_KWH, POWER_KW, SPEED_RPM, STATE, RunState
-from simulators.bearing import DEEP_GROOVE_6205
 from simulators.faults import SENSOR_FAULTS, Fault, FaultKind
 from simulators.kinds import KINDS, can_have
 from simulators.machine import DEFAULT_ORIGIN_NS, JAKARTA_S, Block, MachineModel
@@ -17,6 +17,7 @@ from simulators.pool import block_pool
 from simulators.shifts import Shift, WorkPattern
 
 SECOND = 1_000_000_000
+DEEP_GROOVE_6205 = orders_of(find("6205"))
 T0 = DEFAULT_ORIGIN_NS + 3 * 86_400 * SECOND + 5 * 3600 * SECOND
 ALWAYS = WorkPattern(idle_share=0.0)
 ZONES_MM_S = (1.4, 2.8, 4.5)

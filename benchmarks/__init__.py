@@ -1,0 +1,1 @@
+"""What is claimed can be re-run."""

@@ -82,14 +82,16 @@ class Intake:
     """A micro-batch as the inbox hands it out: the batch for `update`, and what the journal keeps with it.
 
     receive_ns: (n,) host times of `batch.messages`; digests: (machine, digest) of messages without a key;
-    runs: changes of the stored counts; counts: increments of counters by name.
+    runs: changes of the stored counts; released: quarantine entries that came back; touched: messages by
+    boot, repeated ones too, of which the edge is to be told; counts: increments of counters by name.
     """
 
     batch: Batch
     receive_ns: tuple[int, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
-    released: tuple[str, ...] = ()
+    released: tuple[int, ...] = ()
+    touched: Mapping[tuple[str, int], int] = field(default_factory=dict)
     digests: tuple[tuple[str, int], ...] = ()
     runs: tuple[RunChange, ...] = ()
     clocks: tuple[ClockVerdict, ...] = ()

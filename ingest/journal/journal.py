@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
-from ingest.contract.rows import Outputs
-from ingest.journal import told, written
-from ingest.journal.entry import Intake
+import msgspec
+
+from ingest.contract.actions import Action
+from ingest.contract.rows import FeatureRow, Outputs, StopAdvice
+from ingest.journal import quarantine, told, written
+from ingest.journal.entry import ClockVerdict, Intake, Quarantined
 from ingest.journal.interned import Interned, Pen, signed64
 from ingest.journal.schema import JournalError, open_writer
 from ingest.journal.waveforms import WaveformPolicy, WaveformRule
 
+LONG_LOG_PAGES = 8_192
+LONG_LOG_BATCHES = 512
 DISK_FULL = frozenset(
     {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR", "SQLITE_READONLY"}
 )
@@ -38,6 +44,9 @@ class Journal:
         self._rule = WaveformRule(policy or WaveformPolicy())
         self._thin = told.Thinning(judgement_every_s)
         self._latest = written.LatestScalars(self._db)
+        self._log_pages = self._unmoved_batches = 0
+        self.replay_from = 0
+        """Batches after this one are kept for a restart, whatever the retention says."""
         self.batch_id: int = self._one("SELECT coalesce(max(id), 0) FROM batch")
         self._next_row = 1 + max(
             self._one("SELECT coalesce(max(id), 0) FROM feature_row"),
@@ -53,25 +62,29 @@ class Journal:
         Raises JournalFull when the disk does not take it: then nothing of it is stored.
         """
         with self._lock:
+            done = False
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 batch_id = self._store(intake, outputs)
                 self._db.execute("COMMIT")
+                done = True
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorname", "") in DISK_FULL:
                     raise JournalFull(str(error)) from error
                 raise
             finally:
-                self._undo_unfinished()
+                if not done:
+                    self._undo()
             self.batch_id = batch_id
             self._next_row += len(outputs.rows)
+            self._unmoved_batches += 1
             return batch_id
 
-    def _undo_unfinished(self) -> None:
-        if self._db.in_transaction:
+    def _undo(self) -> None:
+        if self._db.in_transaction:  # a full disk rolls back by itself
             self._db.execute("ROLLBACK")
-            self._names.reload()
-            self._latest.reload()
+        self._names.reload()
+        self._latest.reload()
 
     def _store(self, intake: Intake, outputs: Outputs) -> int:
         pen = Pen(self._db, self._names, self.batch_id + 1, intake.batch.now_ns)
@@ -93,11 +106,40 @@ class Journal:
         told.counters(pen, intake, outputs)
         return pen.batch_id
 
+    def replay_after(self, batch_id: int) -> Iterator[tuple[tuple[FeatureRow, ...], tuple[Action, ...]]]:
+        """Rows and actions of each later batch, in the order in which they were folded."""
+        return written.replay(self._db, self._lock, batch_id)
+
     def checkpoint(self) -> int:
-        """Move the write-ahead log into the file; pages left in the log. Call it when idle, or often."""
+        """Move the write-ahead log into the file; pages left in the log. The keeper does it in a thread."""
         with self._lock:
             _, pages, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return int(pages) - int(moved)
+        return self.checkpointed(int(pages), int(moved))
+
+    def checkpointed(self, pages: int, moved: int) -> int:
+        """Note what a checkpoint found: pages in the log, and how many of them are moved."""
+        self._log_pages = pages if moved < pages else 0
+        self._unmoved_batches = 0
+        return pages - moved
+
+    def tend(self) -> None:
+        """Let the write-ahead log start over once it is long; call it between batches.
+
+        Another thread's checkpoint never sees the end of a log that grows; here nothing is being written.
+        """
+        if self._log_pages > LONG_LOG_PAGES or self._unmoved_batches > LONG_LOG_BATCHES:
+            self.checkpoint()
+
+    def advice_after(self, advice_id: int) -> list[tuple[int, int, StopAdvice]]:
+        """Stop requests stored after one: their number, receive time and content, oldest first."""
+        with self._lock:
+            found = self._db.execute(
+                "SELECT id, receive_ns, body FROM advice WHERE id > ? ORDER BY id", (advice_id,)
+            ).fetchall()
+        return [
+            (number, receive_ns, msgspec.msgpack.decode(body, type=StopAdvice))
+            for number, receive_ns, body in found
+        ]
 
     def meta(self, name: str) -> str | int | bytes | None:
         """A remembered value, or None."""
@@ -128,6 +170,22 @@ class Journal:
                 (digest, machine),
             ).fetchone()
         return found is not None
+
+    def quarantined(self, node: str, after: int = 0, limit: int = 256) -> list[tuple[int, Quarantined]]:
+        """Messages of a node whose clock was not believed, oldest first, by their number."""
+        with self._lock:
+            found = self._db.execute(
+                "SELECT quarantine.id, body FROM quarantine JOIN node ON node.id = node_id "
+                "WHERE node.name = ? AND quarantine.id > ? ORDER BY quarantine.id LIMIT ?",
+                (node, after, limit),
+            ).fetchall()
+        return [(number, quarantine.unpack(body)) for number, body in found]
+
+    def clocks(self) -> tuple[ClockVerdict, ...]:
+        """The last verdict on every node's clock."""
+        with self._lock:
+            found = self._db.execute("SELECT body FROM clock").fetchall()
+        return tuple(msgspec.msgpack.decode(body, type=ClockVerdict) for (body,) in found)
 
     def close(self) -> None:
         """Checkpoint and close."""

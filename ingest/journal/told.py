@@ -9,7 +9,8 @@ import msgspec
 
 from ingest.contract.rows import AlarmChange, Judgement, Outputs, StopAdvice
 from ingest.contract.values import Gap
-from ingest.journal.entry import Intake, Quarantined
+from ingest.journal import quarantine
+from ingest.journal.entry import Intake
 from ingest.journal.interned import Pen, signed64
 
 ENCODE = msgspec.msgpack.Encoder().encode
@@ -17,6 +18,7 @@ NS_PER_S = 1_000_000_000
 MAX_DEAD_LETTERS = 10_000
 MAX_QUARANTINED = 20_000
 SWEEP_EVERY = 64
+COUNT = "INSERT INTO counter VALUES (?,?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
 
 class Thinning:
@@ -146,10 +148,9 @@ def refusals(pen: Pen, intake: Intake) -> None:
             for letter in intake.dead_letters
         ],
     )
-    for node in intake.released:
-        pen.db.execute("DELETE FROM quarantine WHERE node_id = ?", (pen.names.node(node),))
+    pen.db.executemany("DELETE FROM quarantine WHERE id = ?", [(number,) for number in intake.released])
     for one in intake.quarantined:
-        body = pack(one)
+        body = quarantine.pack(one)
         pen.db.execute(
             "INSERT INTO quarantine (node_id, machine, receive_ns, n_bytes, body) VALUES (?,?,?,?,?)",
             (pen.names.node(one.message.node), one.message.machine, one.receive_ns, len(body), body),
@@ -161,12 +162,9 @@ def refusals(pen: Pen, intake: Intake) -> None:
 
 
 def _sweep(db: sqlite3.Connection, table: str, limit: int) -> None:
-    db.execute(f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?", (limit,))  # noqa: S608
-
-
-def pack(one: Quarantined) -> bytes:
-    """A quarantined message as bytes; `ingest.journal.quarantine.unpack` reads it."""
-    return ENCODE(one)
+    swept = db.execute(f"DELETE FROM {table} WHERE id <= (SELECT max(id) FROM {table}) - ?", (limit,))  # noqa: S608
+    if swept.rowcount > 0:
+        db.execute(COUNT, (f"swept_{table}", swept.rowcount))
 
 
 def keys(pen: Pen, intake: Intake) -> None:
@@ -212,6 +210,6 @@ def counters(pen: Pen, intake: Intake, outputs: Outputs) -> None:
     ):
         counts[name] = counts.get(name, 0) + more
     pen.db.executemany(
-        "INSERT INTO counter VALUES (?,?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        COUNT,
         [(name, more) for name, more in counts.items() if more],
     )

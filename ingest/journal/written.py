@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
+import numpy as np
 
+from ingest.contract.actions import Action
 from ingest.contract.rows import Condition, FeatureRow, Judgement, Outputs
 from ingest.contract.values import Message, MessageKey, Scalar
 from ingest.journal.entry import Intake
-from ingest.journal.interned import Interned, Pen, signed64
+from ingest.journal.interned import Interned, Pen, names_of, signed64, unsigned64
 from ingest.journal.waveforms import Recent, WaveformRule
 
 ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE_ACTION = msgspec.msgpack.Decoder(Action).decode
 _DECODE_SCALARS = msgspec.msgpack.Decoder(dict[str, tuple[float, int]]).decode
 
 
@@ -214,3 +218,47 @@ def latest(
             )
         )
     pen.db.executemany(_LATEST, lines)
+
+
+def replay(
+    db: sqlite3.Connection, lock: AbstractContextManager[object], batch_id: int
+) -> Iterator[tuple[tuple[FeatureRow, ...], tuple[Action, ...]]]:
+    """Rows and actions of the batches after batch_id, in order, read a few batches at a time."""
+    while True:
+        with lock:
+            batches = db.execute(
+                "SELECT id, first_row, last_row FROM batch WHERE id > ? ORDER BY id LIMIT 64", (batch_id,)
+            ).fetchall()
+            if not batches:
+                return
+            rows = _stored_rows(db, batches[0][1], batches[-1][2])
+            said = db.execute(
+                "SELECT batch_id, body FROM applied_action WHERE batch_id BETWEEN ? AND ? ORDER BY id",
+                (batches[0][0], batches[-1][0]),
+            ).fetchall()
+        for number, first, last in batches:
+            actions = tuple(_DECODE_ACTION(body) for at, body in said if at == number)
+            yield tuple(rows[i] for i in range(first, last + 1) if i in rows), actions
+        batch_id = batches[-1][0]
+
+
+def _stored_rows(db: sqlite3.Connection, first: int, last: int) -> dict[int, FeatureRow]:
+    sets = {number: names_of(text) for number, text in db.execute("SELECT id, names FROM column_set")}
+    found = db.execute(
+        "SELECT feature_row.id, machine.name, time_ns, set_id, vals, node.name, boot_id, seq64, historical, "
+        "waveform_kept FROM feature_row JOIN machine ON machine.id = machine_id "
+        "LEFT JOIN node ON node.id = node_id WHERE feature_row.id BETWEEN ? AND ? ORDER BY feature_row.id",
+        (first, last),
+    )
+    return {
+        number: FeatureRow(
+            machine,
+            time_ns,
+            sets[set_id],
+            np.frombuffer(vals, "<f4"),
+            MessageKey(node, unsigned64(boot_id), unsigned64(seq64)) if node is not None else None,
+            bool(historical),
+            bool(kept),
+        )
+        for number, machine, time_ns, set_id, vals, node, boot_id, seq64, historical, kept in found
+    }

@@ -1,16 +1,21 @@
-"""A small plant for tests of approved stops: roster, keys and actuator on one fake clock."""
+"""A small plant for tests of approved stops: roster, keys, actuator and control on one fake clock."""
 
 from __future__ import annotations
 
 import dataclasses
 import secrets
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from starlette.testclient import TestClient
 
 from control.authenticator import SoftwareKey, make_software_key
+from control.config import ControlSettings, EdgeSettings, Fatigue, MachineSettings, SiteSettings
 from control.roster import enrol, init, person, publish
+from control.service import Service
+from control.technician import Technician
 from edge.actuator.actuator import Actuator
 from edge.actuator.book import Book
 from edge.actuator.config import ActuatorConfig, MachineConfig
@@ -25,13 +30,16 @@ from ingest.contract.approval.messages import (
     Envelope,
     Proposal,
     Receipt,
+    Request,
     Ticket,
     TicketWanted,
+    evidence_sha256,
     sha256_hex,
 )
 from ingest.contract.approval.policy import POLICY_VERSION
 from ingest.contract.approval.settings import BrokerSettings
-from ingest.contract.approval.topics import Leaf
+from ingest.contract.approval.topics import TO_EDGE, Leaf, control_topic, parse_control_topic, request_topic
+from ingest.contract.rejected import Rejected
 
 SITE, EDGE = "plant-1", "gw-1"
 ORIGIN, RP_ID = "http://localhost:8444", "localhost"
@@ -192,3 +200,107 @@ class Plant:
 
     def all_run(self) -> bool:
         return all(map(self.runs, MACHINES))
+
+
+class WholePlant(Plant):
+    """The same with control in front: messages go through `wire`, people through the HTTP interface."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        super().__init__(folder)
+        self.wire: deque[tuple[str, bytes]] = deque()
+        self.sent: list[tuple[str, bytes]] = []
+        key_file = folder / "edge.pub.json"
+        key_file.write_bytes(self.edge_public.to_bytes())
+        self.settings = dataclasses.replace(
+            ControlSettings(
+                host="127.0.0.1",
+                port=8443,
+                state_dir=str(folder / "control"),
+                origin=ORIGIN,
+                rp_id=RP_ID,
+                broker=BrokerSettings("127.0.0.1"),
+                site=(SiteSettings(SITE, "Plant One", self.config.roster_dir, self.config.roster_root),),
+                edge=(EdgeSettings(EDGE, SITE, str(key_file)),),
+                machine=tuple(
+                    MachineSettings(one, SITE, EDGE, one.title(), "line-a", level)
+                    for one, level in MACHINES.items()
+                ),
+                fatigue=Fatigue(gap_s=0, per_hour=1_000, quiet_after_veto_s=0),
+                allow_software_keys=True,
+            ),
+            **settings,
+        )
+        self.service = self.start_control()
+
+    def start_control(self) -> Service:
+        """Start control anew on what is on the disk; everybody is logged out."""
+        self.service = Service(self.settings, self.from_control, self.clock.wall_s)
+        self.service.on_connected()
+        self.pump()
+        return self.service
+
+    def from_control(self, site: str, edge: str, leaf: Leaf, data: bytes) -> None:
+        self.wire.append((control_topic(site, edge, leaf), data))
+
+    def say(self, leaf: Leaf, data: bytes) -> None:
+        super().say(leaf, data)
+        if hasattr(self, "wire"):
+            self.wire.append((control_topic(SITE, EDGE, leaf), data))
+
+    def pump(self) -> None:
+        """Deliver until nobody has anything to say."""
+        while self.wire:
+            topic, data = self.wire.popleft()
+            self.sent.append((topic, data))
+            found = parse_control_topic(topic)
+            if not isinstance(found, Rejected) and found[2] in TO_EDGE:
+                if found[:2] == (SITE, EDGE):
+                    self.actuator.on_message(found[2], data)
+            else:
+                self.service.on_message(topic, data)
+            self.actuator.tick()
+
+    def pass_time(self, seconds: float = 1) -> None:
+        self.clock.sleep(seconds)
+        self.service.tick()
+        self.actuator.tick()
+        self.pump()
+
+    def request(self, machine: str, **changes: object) -> Rejected | None:
+        """Analytics asks."""
+        evidence = {
+            "facts": [{"name": "BPFO", "value": "9.4 mm/s"}],
+            "trend": [1.0, 2.5],
+            "trend_unit": "mm/s",
+        }
+        made = Request(
+            v=1,
+            site=SITE,
+            machine=machine,
+            model_id="baseline",
+            model_sha256="b" * 64,
+            window={"start_ms": 0, "end_ms": 1_000},
+            evidence_sha256=evidence_sha256(evidence),
+            risk=0.87,
+            reason="outer race fault grows",
+            dedup_key=secrets.token_hex(8),
+            evidence=evidence,
+        )
+        answer = self.service.on_message(request_topic(SITE), dataclasses.replace(made, **changes).to_bytes())
+        self.pump()
+        return answer
+
+    def http(self) -> TestClient:
+        """A client without any login."""
+        return TestClient(self.service.app(), base_url="http://localhost:8443", headers={"origin": ORIGIN})
+
+    def technician(self, name: str) -> Technician:
+        """A person, logged in."""
+        made = Technician("", self.keys[name], (self.edge_public,), client=self.http())
+        made.login()
+        return made
+
+    def state(self, proposal_id: str) -> str:
+        detail = self.service.desks[SITE].detail(proposal_id)
+        assert detail is not None
+        return str(detail.row.state)

@@ -1,0 +1,106 @@
+"""Run control: `python -m control --config FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import queue
+import sqlite3
+import sys
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+
+from control.config import ControlSettings, load_settings
+from control.link import CONNECTED, Link
+from control.service import Service
+from control.witnesses import Witnesses
+from ingest.contract.approval.topics import Leaf
+
+TICK_S = 0.25
+EXIT_CONFIG, EXIT_DISK = 2, 3
+
+
+def run(settings: ControlSettings) -> None:
+    """Serve until SIGTERM or SIGINT. A broken worker ends the process: the supervisor starts it anew."""
+    links: list[Link] = []
+
+    def say(site: str, edge: str, leaf: Leaf, data: bytes) -> None:
+        links[0].say(site, edge, leaf, data)
+
+    service = Service(settings, say, lambda: int(time.time()))
+    link = Link(settings.broker, service.topics())
+    links.append(link)
+    witnesses = Witnesses(settings.witnesses, service.audit)
+    config = uvicorn.Config(
+        service.app(),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        server_header=False,
+        ssl_certfile=settings.tls_cert or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+    server = uvicorn.Server(config)
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            _pump(service, link, witnesses, server)
+        except BaseException as error:
+            failed.append(error)
+            server.should_exit = True
+            raise
+
+    link.start()
+    worker = threading.Thread(target=work, name="desk")
+    worker.start()
+    server.run()
+    server.should_exit = True
+    worker.join()
+    link.stop()
+    witnesses.close()
+    service.close()
+    if failed:
+        raise failed[0]
+
+
+def _pump(service: Service, link: Link, witnesses: Witnesses, server: uvicorn.Server) -> None:
+    due = time.monotonic()
+    while not server.should_exit:
+        try:
+            topic, data = link.inbox.get(timeout=TICK_S)
+            if topic == CONNECTED:
+                service.on_connected()
+            else:
+                service.on_message(topic, data)
+        except queue.Empty:
+            pass
+        if time.monotonic() >= due:
+            due = time.monotonic() + TICK_S
+            checkpoint = service.tick()
+            if checkpoint is not None:
+                witnesses.offer(checkpoint)
+
+
+def main() -> int:
+    """Parse the arguments and serve. Exit codes: 0 stopped, 2 configuration, 3 disk or port."""
+    parser = argparse.ArgumentParser(prog="python -m control", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="TOML file")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    try:
+        run(load_settings(arguments.config))
+    except ValueError as error:
+        print(f"Control did not start, so nobody can approve a stop: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG
+    except (OSError, sqlite3.Error) as error:
+        print(f"Control stopped, so nobody can approve a stop now: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_DISK
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

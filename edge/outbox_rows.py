@@ -142,7 +142,7 @@ class Rows:
     def begin_boot(self, boot_id: int) -> None:
         """Start a boot of this process; a former one without a message has nothing left to say."""
         ends = [first for first, _ in self.boots[1:]] + [self.next_n]
-        for (first, _), end in zip(self.boots, ends, strict=True):
+        for (first, _), end in zip(self.boots, ends, strict=False):
             if (
                 self.run("SELECT 1 FROM message WHERE n >= ? AND n < ? LIMIT 1", (first, end)).fetchone()
                 is None
@@ -150,6 +150,7 @@ class Rows:
                 self.run("DELETE FROM boot WHERE first_n = ?", (first,))
         self.run("INSERT INTO boot VALUES (?, ?)", (self.next_n, boot_id))
         self.load()
+        self.admit(self.node, None)
 
     def key_of(self, n: int) -> MessageKey:
         """The key under which row n travels."""

@@ -344,8 +344,8 @@ class Agent:
         if self._session is not None:
             self._do(self._node.stopping(), at)
         self._show(at, "stopped")
-        self._store.outbox.close()
         say("stopped", left_in_outbox=self._store.counts().in_outbox)
+        self._store.outbox.close()
 
     def _show(self, at: Now, state: str = "") -> None:
         counts, node = self._store.counts(), self._node

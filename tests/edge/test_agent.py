@@ -1,0 +1,61 @@
+"""The agent as a process against a real broker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from edge.outbox import counts
+from edge.status import read_status
+
+Make = Callable[..., Any]
+
+
+def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    from time import monotonic, sleep
+
+    end = monotonic() + seconds
+    while not condition():
+        assert monotonic() < end, "not in time"
+        sleep(0.02)
+
+
+def test_what_is_made_reaches_the_host_once_and_is_then_forgotten(make_host: Make, make_agent: Make) -> None:
+    host, agent = make_host(), make_agent()
+    agent.start()
+    wait(lambda: len(host.made()) > 40)
+    assert agent.stop() == 0
+    wait(lambda: host.counts["NDEATH"] == 1)
+    tally = counts(agent.data / "outbox.db")
+    assert tally.holds
+    assert tally.committed > 20
+    assert host.counts["NBIRTH"] == 1
+    assert {one.machine for one in host.made()} == {"m-0", "m-1"}
+    assert not any(one.historical for one in host.made())
+    assert not host.rejected
+    status = read_status(agent.data)
+    assert status is not None
+    assert status.state == "stopped"
+
+
+def test_nothing_is_lost_when_the_agent_is_killed_again_and_again(make_host: Make, make_agent: Make) -> None:
+    host, agent = make_host(), make_agent(period_s=0.01)
+    for i in range(4):
+        seen = len(host.made())
+        agent.start()
+        wait(lambda seen=seen: len(host.made()) > seen + 60)
+        if i < 3:
+            agent.kill()
+    agent.stop()
+    left = counts(agent.data / "outbox.db")
+    assert left.holds
+    # Every boot's messages are there without a hole, up to what is still in the outbox.
+    by_boot: dict[int, set[int]] = {}
+    for boot, seq in host.stored:
+        by_boot.setdefault(boot, set()).add(seq)
+    assert len(by_boot) == 4
+    for seqs in by_boot.values():
+        assert seqs == set(range(len(seqs)))
+    n_stored = len(host.stored)
+    assert left.made - left.in_outbox <= n_stored <= left.made

@@ -1,0 +1,1 @@
+"""Which fault it is, with its evidence; "unknown" is an answer."""

@@ -1,0 +1,1 @@
+"""Online detectors across machines: they score first and learn after, row by row, without a clock."""

@@ -1,0 +1,118 @@
+"""Rows through the kernel.
+
+Rows of many machines and schemas become matrices and come back as verdicts, in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from models.online.layout import N_FACTS, Layout, Plan, values_of
+from models.online.step import Verdicts, gather, room_for, step_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.contract.rows import FeatureRow
+    from models.state import StreamState
+
+
+class Judged(NamedTuple):
+    """One row's place in the verdicts: row i of `verdicts`, with its layout. m: index of the machine."""
+
+    m: int
+    layout: Layout
+    verdicts: Verdicts
+    lists: Lists
+    i: int
+
+
+class Lists(NamedTuple):
+    """Verdicts as Python numbers: building values from these is several times faster than from arrays."""
+
+    condition: list[int]
+    previous: list[int]
+    regime: list[int]
+    zone: list[int]
+    flags: list[int]
+    ratio: list[float]
+    threshold: list[float]
+    health: list[float]
+    health_by: list[list[float]]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Rows of one layout, in order of arrival."""
+
+    layout: Layout
+    at: list[int] = field(default_factory=list)
+    machine: list[int] = field(default_factory=list)
+    time_ns: list[int] = field(default_factory=list)
+    members: dict[int, tuple[Plan, list[int], list[FeatureRow]]] = field(default_factory=dict)
+
+
+def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | None]:
+    """Fold rows into the memory, in order a machine. None for a machine that the plant file does not know."""
+    judged: list[Judged | None] = [None] * len(rows)
+    groups: dict[int, _Group] = {}
+    for at, row in enumerate(rows):
+        m = state.index.get(row.machine)
+        if m is None:
+            state.drop("row of a machine that is not in the plant file")
+            continue
+        plan = state.layouts.plan(state.layout_of[m], row.names)
+        if plan.layout is not state.layout_of[m]:
+            # The machine says something new: what waits under its old layout must be folded first.
+            _flush(state, groups, judged)
+            state.layout_of[m] = plan.layout
+        group = groups.get(id(plan.layout))
+        if group is None:
+            group = groups[id(plan.layout)] = _Group(plan.layout)
+        member = group.members.get(id(plan))
+        if member is None:
+            member = group.members[id(plan)] = (plan, [], [])
+        member[1].append(len(group.at))
+        member[2].append(row)
+        group.at.append(at)
+        group.machine.append(m)
+        group.time_ns.append(row.time_ns)
+    _flush(state, groups, judged)
+    return judged
+
+
+def _flush(state: StreamState, groups: dict[int, _Group], judged: list[Judged | None]) -> None:
+    for group in groups.values():
+        _run(state, group, judged)
+    groups.clear()
+
+
+def _run(state: StreamState, group: _Group, judged: list[Judged | None]) -> None:
+    n, tables = len(group.at), group.layout.tables
+    if len(group.members) == 1:
+        plan, _, rows = next(iter(group.members.values()))
+        x, facts = gather(values_of(rows), plan.sources, plan.facts, tables.log)
+    else:
+        x, facts = np.full((n, tables.log.shape[0]), np.nan), np.full((n, N_FACTS), np.nan)
+        for plan, at, rows in group.members.values():
+            x[at], facts[at] = gather(values_of(rows), plan.sources, plan.facts, tables.log)
+    out = room_for(n)
+    machine = np.array(group.machine, np.int64)
+    time_ns = np.array(group.time_ns, np.int64)
+    step_rows(state.memory, tables, state.given, state.dial, machine, time_ns, x, facts, out)
+    lists = Lists(
+        out.condition.tolist(),
+        out.previous.tolist(),
+        out.regime.tolist(),
+        out.zone.tolist(),
+        out.flags.tolist(),
+        out.ratio.tolist(),
+        out.threshold.tolist(),
+        out.health.tolist(),
+        np.round(out.health_by, 1).tolist(),
+    )
+    for i, place in enumerate(group.at):
+        judged[place] = Judged(group.machine[i], group.layout, out, lists, i)

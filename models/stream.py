@@ -1,0 +1,187 @@
+"""The stream: one pure fold from rows to judgements, alarms and advice. It knows no clock, broker or
+database.
+`update(state, batch)` is `features.extract` followed by `judge`; `replay` is `judge` on journaled rows. The
+state is mutated in place and returned. Rows of one machine are folded in their order; how a sequence of rows
+is cut into batches changes nothing, and the same actions, rows and `now_ns` in the same order give the same
+bits.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from features.extract import extract
+from features.vibration import warm_up as warm_up_features
+from ingest.contract.batch import Batch
+from ingest.contract.plant import Plant
+from ingest.contract.rows import AlarmChange, Condition, FeatureRow, Judgement, Outputs, Reason, StopAdvice
+from models.alarming import follow
+from models.diagnosis.rules import Diagnosis
+from models.diagnosis.sensor import dead, saturated
+from models.diagnosis.suspect import suspect
+from models.explain.reasons import reason_of_zone
+from models.health.assess import WARNING
+from models.online.columns import COMPONENTS
+from models.online.step import DEAD, LATE, SATURATED, SETTLING, STANDS, WARMING
+from models.persist import dump, load
+from models.regime import NAMES
+from models.rows import Judged, judge_rows
+from models.settings import Settings
+from models.state import StreamState, new_state
+from models.teach import hear
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.contract.actions import Action
+
+__all__ = [
+    "MODEL_ID",
+    "Settings",
+    "StreamState",
+    "dump",
+    "judge",
+    "load",
+    "new_state",
+    "replay",
+    "update",
+    "warm_up",
+]
+
+MODEL_ID: Final = "online-1"
+CONDITIONS: Final = (
+    Condition.UNKNOWN,
+    Condition.LEARNING,
+    Condition.STOPPED,
+    Condition.NORMAL,
+    Condition.WARNING,
+    Condition.ALARM,
+)
+ZONES: Final = ("", "A", "B", "C", "D")
+
+
+def update(state: StreamState, batch: Batch) -> tuple[StreamState, Outputs]:
+    """Features of the messages, then `judge`.
+
+    Everything that one micro-batch says, to be stored in one transaction.
+    """
+    rows = tuple(extract(batch.messages, state.facts))
+    state, judgements, alarms, advice = judge(state, rows, batch.actions, batch.now_ns)
+    return state, Outputs(rows, judgements, alarms, advice)
+
+
+def replay(
+    state: StreamState, rows: Sequence[FeatureRow], actions: Sequence[Action], now_ns: int
+) -> tuple[StreamState, Outputs]:
+    """The same fold from rows that were stored: after a restart, or for a backtest."""
+    state, judgements, alarms, advice = judge(state, rows, actions, now_ns)
+    return state, Outputs(tuple(rows), judgements, alarms, advice)
+
+
+def judge(
+    state: StreamState, rows: Sequence[FeatureRow], actions: Sequence[Action], now_ns: int
+) -> tuple[StreamState, tuple[Judgement, ...], tuple[AlarmChange, ...], tuple[StopAdvice, ...]]:
+    """Actions first, then rows: regime -> score -> learn -> health -> alarm -> advisory.
+
+    A row of a machine that the plant file does not know gets no judgement and is counted in `state.dropped`.
+    now_ns only ends shelving; everything else goes by the rows' own time.
+    """
+    alarms: list[AlarmChange] = []
+    advice: list[StopAdvice] = []
+    for action in actions:
+        alarms += hear(state, action)
+    alarms += state.book.expire_shelves(now_ns)
+    judgements: list[Judgement] = []
+    for row, judged in zip(rows, judge_rows(state, rows), strict=True):
+        if judged is None:
+            continue
+        judgements.append(_judgement(state, row, judged, alarms, advice))
+    return state, tuple(judgements), tuple(alarms), tuple(advice)
+
+
+def _judgement(
+    state: StreamState, row: FeatureRow, judged: Judged, alarms: list[AlarmChange], advice: list[StopAdvice]
+) -> Judgement:
+    i, lists, m = judged.i, judged.lists, judged.m
+    condition, flags = lists.condition[i], lists.flags[i]
+    diagnosis, reasons = _explain(state, row, judged) if condition >= WARNING or flags else (None, ())
+    threshold = lists.threshold[i] / float(state.memory.threshold[m])
+    ratio = lists.ratio[i] * threshold
+    judgement = Judgement(
+        machine=row.machine,
+        time_ns=row.time_ns,
+        condition=CONDITIONS[condition],
+        score=ratio / (1.0 + ratio),
+        threshold=threshold / (1.0 + threshold),
+        health=round(lists.health[i], 1),
+        zone=ZONES[lists.zone[i]],
+        regime=NAMES[lists.regime[i] + 1],
+        fault="" if diagnosis is None else diagnosis.fault,
+        confidence=0.0 if diagnosis is None else round(diagnosis.confidence, 3),
+        reasons=reasons,
+        health_by_component=dict(zip(COMPONENTS, lists.health_by[i], strict=True)),
+        model=MODEL_ID,
+    )
+    if flags & LATE:
+        return judgement
+    changes, stop = follow(state, row, judged, diagnosis, reasons)
+    alarms += changes
+    if stop is not None:
+        advice.append(stop)
+    return judgement
+
+
+def _explain(
+    state: StreamState, row: FeatureRow, judged: Judged
+) -> tuple[Diagnosis | None, tuple[Reason, ...]]:
+    """Diagnosis and reasons of a row that is not simply normal."""
+    i, flags, m = judged.i, judged.lists.flags[judged.i], judged.m
+    if flags & (LATE | STANDS):
+        return None, ()
+    if flags & DEAD:
+        found = dead()
+        return found, found.reasons
+    if flags & SATURATED:
+        found = saturated(_largest(row, "clipped_share"))
+        return found, found.reasons
+    reasons: list[Reason] = []
+    diagnosis = None
+    if judged.lists.condition[i] >= WARNING:
+        diagnosis, reasons = suspect(row, state.machines[m], judged)
+        zone = reason_of_zone(
+            ZONES[judged.lists.zone[i]], float(judged.verdicts.velocity_mm_s[i]), state.given.zone_mm_s[m]
+        )
+        if zone is not None:
+            reasons.insert(0, zone)
+    if flags & WARMING:
+        r = judged.lists.regime[i]
+        rows = float(state.memory.regime_rows[m, r]) if r >= 0 else 0.0
+        reasons.append(Reason("learning", {"rows": rows, "needed": float(state.settings.warmup_rows)}, 0.1))
+    elif flags & SETTLING and diagnosis is not None:
+        minutes = max(0.0, (row.time_ns - int(state.memory.start_ns[m])) / 60e9)
+        reasons.append(Reason("settling", {"minutes": minutes}, 0.1))
+    return diagnosis, tuple(reasons)
+
+
+def _largest(row: FeatureRow, base: str) -> float:
+    found = [float(v) for name, v in zip(row.names, row.values, strict=True) if name.endswith(f".{base}")]
+    return max((v for v in found if not math.isnan(v)), default=0.0)
+
+
+def warm_up() -> None:
+    """Compile the kernels of features and models: some 30 s the first time, a second from the cache."""
+    warm_up_features()
+    plant = msgspec.convert(
+        {
+            "plant": {"id": "x", "name": "x"},
+            "gateway": [{"id": "x"}],
+            "machine": [{"id": "x", "name": "x", "gateway": "x"}],
+        },
+        Plant,
+    )
+    row = FeatureRow("x", 0, ("x.rms_g", "Speed"), np.ones(2, np.float32))
+    judge(new_state(plant), (row,), (), 0)

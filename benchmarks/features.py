@@ -132,13 +132,11 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(result, indent=2))
         return
-    print(
-        f"scipy float32 rfft, batch 64: {result['roofline_ms_s']} MS/s; {result['n_features']} features an axis"
-    )
+    print(f"scipy float32 rfft, batch 64: {result['roofline_ms_s']} MS/s")
+    print(f"kernel, {result['n_features']} features an axis:")
     for batch in BATCHES:
-        print(
-            f"  batch {batch:>2}: {result['kernel_ms_s'][str(batch)]} MS/s, ratio {result['ratio'][str(batch)]}"
-        )
+        rate, ratio = result["kernel_ms_s"][str(batch)], result["ratio"][str(batch)]
+        print(f"  batch {batch:>2}: {rate} MS/s, ratio {ratio}")
     for name, peer in result.get("peers", {}).items():
         print(f"  {name}: {peer}")
 

@@ -1,0 +1,1 @@
+"""Screens and reports for technicians, data scientists and energy managers."""

@@ -1,0 +1,120 @@
+"""`python -m dashboards --config FILE`: reads files, wires the house, serves it."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import uvicorn
+
+from dashboards.accounts import AccountError, hash_word, parse_accounts
+from dashboards.app import build_app
+from dashboards.config import ConfigError, ScreensConfig, parse_config
+from dashboards.house import House
+from dashboards.live import Hub
+from dashboards.sessions import Sessions
+from dashboards.source import Source
+from ingest.contract.plant import PlantError, parse_plant
+from ingest.desk import Desk
+from ingest.reader import Reader
+
+EXIT_CONFIG = 2
+EXIT_PORT = 3
+
+
+def open_house(config: ScreensConfig) -> House:
+    """Read the files that the configuration names and wire everything. Raises ConfigError or PlantError."""
+    plant = parse_plant(_text(config.plant, "the plant file"), config.plant)
+    accounts = parse_accounts(_text(config.users, "the accounts file"), config.users) if config.users else {}
+    history = Path(config.history_dir) if config.history_dir else None
+    source = Source(lambda: Reader(Path(config.journal), history))
+    return House(
+        config=config,
+        plant=plant,
+        source=source,
+        desk=Desk(Path(config.desk)),
+        hub=Hub(plant, config, source, time.time_ns),
+        sessions=Sessions(_session_key(Path(config.session_file))),
+        accounts=accounts,
+        now_ns=time.time_ns,
+    )
+
+
+def _text(path: str, what: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{what} {path} cannot be read ({error.strerror}); check the path") from error
+
+
+def _session_key(path: Path) -> bytes:
+    """The key that signs sessions; made at the first start, readable by its owner only."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(32)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key)
+        return key
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 after a normal end; 2 for a configuration that cannot be used; 3 when the port cannot be had."""
+    parser = argparse.ArgumentParser(prog="python -m dashboards", description="Serve the screens of a plant.")
+    parser.add_argument("--config", type=Path, help="TOML file, see docs/screens.md")
+    parser.add_argument(
+        "--hash-password", action="store_true", help="print a word_hash for the accounts file"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.hash_password:
+        return _print_hash()
+    if asked.config is None:
+        parser.error("--config FILE is needed; docs/screens.md describes it")
+    try:
+        text = _text(str(asked.config), "the screens' configuration")
+        config = parse_config(text, asked.config.absolute().parent, str(asked.config))
+        house = open_house(config)
+    except (ConfigError, PlantError, AccountError) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(house),
+            host=config.host,
+            port=config.port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            proxy_headers=False,
+        )
+    )
+    try:
+        server.run()
+    except SystemExit:
+        print(  # noqa: T201
+            f"the screens cannot listen on {config.host}:{config.port}; the plant runs on without them. "
+            "Choose another `port`, or stop the program that holds it.",
+            file=sys.stderr,
+        )
+        return EXIT_PORT
+    return 0 if server.started else EXIT_PORT
+
+
+def _print_hash() -> int:
+    word = getpass.getpass("password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    try:
+        print(hash_word(word))  # noqa: T201
+    except ValueError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""What the codes of the contract are called by people: tables; a code that is missing is shown as it is."""
+
+from __future__ import annotations
+
+from dashboards.language import N_, Language
+from dashboards.picture import Level
+from ingest.contract.actions import ActionKind, Verdict
+from ingest.contract.rows import AlarmState, Condition, Priority
+
+CONDITIONS: dict[str, str] = {
+    Condition.UNKNOWN: N_("Unknown"),
+    Condition.LEARNING: N_("Learning"),
+    Condition.STOPPED: N_("Stopped"),
+    Condition.NORMAL: N_("Normal"),
+    Condition.WARNING: N_("Warning"),
+    Condition.ALARM: N_("Alarm"),
+}
+LEVELS: dict[str, str] = {
+    Level.ALARM: N_("Alarm"),
+    Level.WARNING: N_("Warning"),
+    Level.NORMAL: N_("Normal"),
+    Level.STOPPED: N_("Stopped"),
+    Level.LEARNING: N_("Learning"),
+    Level.UNKNOWN: N_("Unknown"),
+}
+ZONES: dict[str, str] = {
+    "A": N_("Zone A: as new"),
+    "B": N_("Zone B: fit for long running"),
+    "C": N_("Zone C: fit for a limited time only"),
+    "D": N_("Zone D: severe enough to do damage"),
+    "": N_("Zone cannot be judged"),
+}
+FAULTS: dict[str, str] = {
+    "healthy": N_("no fault"),
+    "bearing": N_("bearing damage"),
+    "bearing_outer": N_("bearing, outer race"),
+    "bearing_inner": N_("bearing, inner race"),
+    "bearing_ball": N_("bearing, rolling element"),
+    "bearing_cage": N_("bearing, cage"),
+    "imbalance": N_("imbalance"),
+    "misalignment": N_("misalignment"),
+    "looseness": N_("mechanical looseness"),
+    "gear": N_("gear damage"),
+    "cavitation": N_("cavitation"),
+    "electrical": N_("electrical fault"),
+    "lubrication": N_("lubrication"),
+    "overheating": N_("overheating"),
+    "temperature": N_("temperature"),
+    "vibration": N_("vibration"),
+    "power": N_("power draw"),
+    "anomaly": N_("unusual behaviour"),
+    "sensor": N_("sensor fault"),
+    "sensor_loose": N_("sensor loose"),
+    "sensor_saturated": N_("sensor saturated"),
+    "sensor_dead": N_("sensor dead"),
+    "sensor_unit": N_("sensor in the wrong unit"),
+    "unknown": N_("cause unknown"),
+}
+PRIORITIES: dict[str, str] = {
+    Priority.HIGH: N_("High priority"),
+    Priority.MEDIUM: N_("Medium priority"),
+    Priority.LOW: N_("Low priority"),
+}
+STATES: dict[str, str] = {
+    AlarmState.NORMAL: N_("Back to normal"),
+    AlarmState.UNACKNOWLEDGED: N_("Unacknowledged"),
+    AlarmState.ACKNOWLEDGED: N_("Acknowledged"),
+    AlarmState.RETURNED: N_("Returned, unacknowledged"),
+    AlarmState.SHELVED: N_("Shelved"),
+    AlarmState.SUPPRESSED: N_("Suppressed by design"),
+    AlarmState.OUT_OF_SERVICE: N_("Out of service"),
+}
+VERDICTS: dict[str, str] = {
+    Verdict.CONFIRMED: N_("Confirmed"),
+    Verdict.FALSE_ALARM: N_("False alarm"),
+    Verdict.NOT_SURE: N_("Not sure"),
+}
+ACTIONS: dict[str, str] = {
+    ActionKind.ACKNOWLEDGE: N_("acknowledged"),
+    ActionKind.VERDICT: N_("gave a verdict"),
+    ActionKind.SHELVE: N_("shelved"),
+    ActionKind.UNSHELVE: N_("unshelved"),
+    ActionKind.OUT_OF_SERVICE: N_("took out of service"),
+    ActionKind.RETURN_TO_SERVICE: N_("returned to service"),
+    ActionKind.MAINTENANCE: N_("declared maintenance"),
+    ActionKind.DOWNTIME_REASON: N_("gave a downtime reason"),
+    ActionKind.CLOCK_RELEASE: N_("released a clock"),
+    ActionKind.UNDO: N_("took back"),
+}
+CRITICALITIES: dict[str, str] = {
+    "low": N_("low"),
+    "normal": N_("normal"),
+    "high": N_("high"),
+    "critical": N_("critical"),
+}
+ROLES: dict[str, str] = {
+    "technician": N_("Technician"),
+    "data_scientist": N_("Data scientist"),
+    "energy_manager": N_("Energy manager"),
+}
+EVENTS: dict[str, str] = {
+    "raised": N_("raised"),
+    "acknowledged": N_("acknowledged"),
+    "returned": N_("condition returned to normal"),
+    "cleared": N_("cleared"),
+    "shelved": N_("shelved"),
+    "unshelved": N_("unshelved"),
+    "escalated": N_("priority raised"),
+    "recurred": N_("came back"),
+}
+CLOCKS: dict[str, str] = {
+    "unknown": N_("not judged yet"),
+    "good": N_("good"),
+    "corrected": N_("steady offset, corrected"),
+    "quarantined": N_("jumping, data quarantined"),
+}
+PRIORITY_LETTER: dict[str, str] = {Priority.HIGH: "H", Priority.MEDIUM: "M", Priority.LOW: "L"}
+
+
+def called(table: dict[str, str], code: str, language: Language) -> str:
+    """The word for a code; an unknown code is shown with its underscores opened."""
+    found = table.get(code)
+    return language.say(found) if found is not None else code.replace("_", " ")
+
+
+def sentence_case(text: str) -> str:
+    """The first letter large, the rest as it is."""
+    return text[:1].upper() + text[1:]

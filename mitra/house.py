@@ -43,6 +43,7 @@ class House:
     secrets: Mapping[str, str]
     demo: bool = False
     stream: Mapping[str, Any] = field(default_factory=dict)
+    fatigue: Mapping[str, int] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -100,9 +101,9 @@ class House:
             "site": self.plant.site,
             "edge": gateway,
             "state_dir": str(folder),
-            "roster_dir": str(self.layout.root / "roster" / "public"),
-            "roster_root": str(self.layout.root / "roster" / "public" / "1.root.json"),
-            "panel_dir": str(folder / "panel"),
+            "roster_dir": str(self.layout.roster / "public"),
+            "roster_root": str(self.layout.roster / "public" / "1.root.json"),
+            "panel_dir": str(make_folder(self.layout.panels)),
             "origin": self.page_origin,
             "rp_id": "localhost",
             "allow_software_keys": self.demo,
@@ -118,8 +119,66 @@ class House:
                 for machine in self.plant.on(gateway)
             ],
         }
-        public = folder / "edge.pub.json"
-        return self._program(f"actuator-{gateway}", "edge.actuator", table, ready=public.exists)
+        ready = self._public_key(gateway).exists
+        return self._program(f"actuator-{gateway}", "edge.actuator", table, ready=ready)
+
+    def control(self) -> Program:
+        """The isolated approval service."""
+        folder = make_folder(self.layout.control)
+        table: dict[str, Any] = {
+            "host": self.ports.host,
+            "port": self.ports.control,
+            "state_dir": str(folder),
+            "origin": self.page_origin,
+            "rp_id": "localhost",
+            "allow_software_keys": self.demo,
+            "broker": self._broker_table("control"),
+            "site": [
+                {
+                    "id": self.plant.site,
+                    "name": self.plant.plant.name,
+                    "roster_dir": str(self.layout.roster / "public"),
+                    "roster_root": str(self.layout.roster / "public" / "1.root.json"),
+                }
+            ],
+            "edge": [
+                {"id": one.id, "site": self.plant.site, "public_key_file": str(self._public_key(one.id))}
+                for one in self.plant.gateway
+            ],
+            "machine": [
+                {
+                    "id": machine.id,
+                    "site": self.plant.site,
+                    "edge": machine.gateway,
+                    "label": machine.name,
+                    "line": machine.line,
+                    "criticality": machine.criticality,
+                }
+                for machine in self.plant.machine
+            ],
+        }
+        if self.fatigue:
+            table["fatigue"] = dict(self.fatigue)
+        ready = listens(self.ports.host, self.ports.control)
+        return self._program("control", "control", table, ready=ready)
+
+    def page(self) -> Program:
+        """The approver's page: static, pinned by hash, served apart from control."""
+        table: dict[str, Any] = {
+            "host": self.ports.host,
+            "port": self.ports.page,
+            "control_url": f"http://localhost:{self.ports.control}",
+            "rp_id": "localhost",
+            "site": [{"id": self.plant.site, "name": self.plant.plant.name}],
+            "edge": [
+                {"id": one.id, "site": self.plant.site, "public_key_file": str(self._public_key(one.id))}
+                for one in self.plant.gateway
+            ],
+        }
+        if self.demo:
+            table["demo_keys"] = [str(path) for path in sorted(self.layout.keys.glob("*.json"))]
+            table["demo_panel_dir"] = str(self.layout.panels)
+        return self._program("page", "control.page", table, ready=listens(self.ports.host, self.ports.page))
 
     def screens(self) -> Program:
         """The dashboards."""
@@ -138,6 +197,9 @@ class House:
         }
         ready = listens(self.ports.host, self.ports.screens)
         return self._program("screens", "dashboards", table, ready=ready)
+
+    def _public_key(self, gateway: str) -> Path:
+        return self.layout.actuator(gateway) / "edge.pub.json"
 
     def _broker_table(self, user: str) -> dict[str, Any]:
         return {

@@ -72,6 +72,21 @@ class Layout:
         """Simulated run switches, written by the simulated actuator."""
         return self.root / "switches"
 
+    @property
+    def roster(self) -> Path:
+        """Who may approve: the draft, the signing keys and the public part."""
+        return self.root / "roster"
+
+    @property
+    def keys(self) -> Path:
+        """Software keys of people, offered by a demo only."""
+        return self.root / "keys"
+
+    @property
+    def panels(self) -> Path:
+        """What the displays at simulated machines show."""
+        return self.root / "panels"
+
     def edge(self, gateway: str) -> Path:
         """The outbox and status of one gateway."""
         return self.root / "edge" / gateway

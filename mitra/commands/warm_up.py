@@ -7,7 +7,7 @@ import time
 import typer
 from rich.console import Console
 
-from features import warm_up
+from models.stream import warm_up
 
 app = typer.Typer()
 

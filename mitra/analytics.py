@@ -1,0 +1,163 @@
+"""The server process: MQTT -> gate -> micro-batch -> `models.stream.update` -> one transaction -> watermark.
+
+Run by `mitra serve` and the demo as `python -m mitra.analytics --config FILE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import msgspec
+
+from ingest.contract.actions import Action
+from ingest.contract.approval.topics import request_topic
+from ingest.contract.ids import ID_PATTERN
+from ingest.contract.plant import Plant
+from ingest.contract.rows import FeatureRow, StopAdvice
+from ingest.desk import Desk
+from ingest.gate import Gate
+from ingest.host import Host, Send
+from ingest.inbox import Inbox
+from ingest.journal.journal import Journal, JournalError
+from ingest.metrics import MetricsFile
+from ingest.mqtt import BrokerError, Link, broker_of
+from ingest.snapshots import Snapshots
+from ingest.stream import Stream, StreamPolicy
+from mitra.exits import EXIT_CODES, PersonError
+from mitra.layout import make_folder, read_plant
+from mitra.requests import request_of
+from models.stream import Settings, StreamState, dump, load, new_state, replay, update, warm_up
+
+log = logging.getLogger("mitra.analytics")
+
+FIRST_OPEN_S = 10.0
+PROFILES = {"plant": Settings, "demo": Settings.demo}
+
+
+class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file.
+
+    broker: `mqtt://user:password@host:1883` or `mqtts://`; journal, desk: databases; history, registry:
+    folders; ready: a file made once telemetry can be received; profile: how fast the models learn.
+    """
+
+    plant: str
+    broker: str
+    journal: str
+    desk: str
+    history: str
+    registry: str
+    ready: str = ""
+    host_id: Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN}$")] = "mitra"
+    mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    profile: Literal["plant", "demo"] = "plant"
+    max_blocks: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
+    max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
+
+
+def load_config(path: Path) -> AnalyticsConfig:
+    """Read the file. Raises PersonError."""
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), AnalyticsConfig)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise PersonError("setting", f"{path} cannot be used: {error}") from error
+
+
+def snapshots_of(folder: Path, plant: Plant, settings: Settings) -> Snapshots[StreamState]:
+    """The models' state on disk. Rows carry their own time, so a replay needs no clock."""
+
+    def fold(state: StreamState, rows: Sequence[FeatureRow], actions: Sequence[Action]) -> StreamState:
+        latest_ns = max((row.time_ns for row in rows), default=0)
+        return replay(state, rows, actions, latest_ns)[0]
+
+    return Snapshots(folder, dump, lambda raw: load(raw, plant, settings), fold)
+
+
+def run(config: AnalyticsConfig) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    plant = read_plant(Path(config.plant))
+    server = make_folder(Path(config.journal).parent)
+    warm_up()
+    settings = PROFILES[config.profile]()
+    files = {
+        f"{name}_file": Path(path)
+        for name, path in (("ca", config.ca), ("cert", config.cert), ("key", config.key))
+        if path
+    }
+    broker = broker_of(config.broker, version=config.mqtt_version, **files)
+    journal = Journal(Path(config.journal))
+    host = Host(plant.site, config.host_id)
+    link = Link(broker, host, client_id=f"mitra-{config.host_id}")
+    gate = Gate(journal, {machine.id: machine.gateway for machine in plant.machine}, clocks=journal.clocks())
+    make_folder(Path(config.desk).parent)
+    inbox = Inbox(host, gate, journal, publish=link.publish, desk=Desk(Path(config.desk)))
+
+    def ask(advised: tuple[StopAdvice, ...]) -> None:
+        for advice in advised:
+            body = request_of(advice, plant.site, plant.plant.language)
+            link.publish(Send(request_topic(plant.site), body, 1, False))
+            log.info(
+                "stop_requested machine=%s cause=%s risk=%.2f", advice.machine, advice.cause, advice.risk
+            )
+
+    stream = Stream(
+        inbox,
+        journal,
+        update,
+        new_state(plant, settings),
+        snapshots_of(server / "snapshots", plant, settings),
+        ask,
+        MetricsFile(server / "ingest.metrics"),
+        StreamPolicy(max_blocks=config.max_blocks, max_wait_ms=config.max_wait_ms),
+    )
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        inbox.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    link.start(inbox.offer)
+    if not link.wait_open(FIRST_OPEN_S):
+        log.warning(
+            "no_broker host=%s port=%s: nothing is received until it is there; trying on. %s",
+            broker.host,
+            broker.port,
+            link.refusal,
+        )
+    if config.ready:
+        Path(config.ready).touch()
+    stream.run()
+    link.stop()
+    journal.close()
+
+
+def main() -> int:
+    """Parse the arguments and serve. Exit codes as of `mitra --help`."""
+    parser = argparse.ArgumentParser(prog="python -m mitra.analytics", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="TOML file")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    try:
+        run(load_config(arguments.config))
+    except PersonError as error:
+        log.error("not_started %s", error)  # noqa: TRY400 (a sentence for a person, not a trace)
+        return EXIT_CODES[error.kind]
+    except (BrokerError, JournalError, ValueError) as error:
+        log.error("not_started %s", error)  # noqa: TRY400
+        return EXIT_CODES["setting"]
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

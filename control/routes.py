@@ -62,7 +62,7 @@ def metrics(http: Web) -> str:
 def about(http: Web) -> dict[str, Any]:
     """The sites and the approver's page."""
     sites = [{"id": one.id, "name": one.name} for one in http.settings.site]
-    return {"origin": http.settings.origin, "rp_id": http.settings.rp_id, "sites": sites}
+    return {"origin": http.settings.origin, "rp_id": http.settings.rp_id, "sites": sites, "now": http.now_s()}
 
 
 @router.post("/api/v1/login/nonce", tags=["session"])
@@ -97,7 +97,7 @@ def proposals(
     """What people are asked now (open), or what became of earlier ones (closed, newest first)."""
     desk = http.desk(caller)
     found = [summary(one) for one in desk.listing(is_open=state == "open")]
-    return {"proposals": found, "waiting_by_line": desk.held_by_line()}
+    return {"proposals": found, "waiting_by_line": desk.held_by_line(), "now": http.now_s()}
 
 
 @router.get("/api/v1/proposals/{proposal_id}", tags=["proposals"])
@@ -106,7 +106,7 @@ def proposal(proposal_id: str, caller: Caller, http: Web) -> dict[str, Any]:
     found = http.desk(caller).detail(proposal_id)
     if found is None:
         raise Problem(404, "not_found")
-    return whole(found)
+    return {**whole(found), "now": http.now_s()}
 
 
 @router.post("/api/v1/proposals/{proposal_id}/approvals", tags=["proposals"])

@@ -43,7 +43,7 @@ class Http:
         """One desk a site."""
         self.metrics = metrics
         self.settings, self._desks, self._sessions = settings, desks, sessions
-        self.audit, self._now_s = audit, now_s
+        self.audit, self.now_s = audit, now_s
         self._pins = Pins(settings.origin, settings.rp_id, settings.allow_software_keys)
         secure = settings.origin.startswith("https://")
         self.cookie = "__Host-mitra-control" if secure else "mitra-control"
@@ -51,7 +51,7 @@ class Http:
 
     def session(self, request: Request) -> Session:
         """The caller's session; with a change also its CSRF token. Raises Problem."""
-        found = self._sessions.find(request.cookies.get(self.cookie, ""), self._now_s())
+        found = self._sessions.find(request.cookies.get(self.cookie, ""), self.now_s())
         if found is None:
             raise Problem(401, "not_logged_in")
         if request.method in CHANGING and not is_csrf(found, request.headers.get("x-csrf-token", "")):
@@ -70,11 +70,11 @@ class Http:
 
     def nonce(self) -> str:
         """A number to sign for one login."""
-        return self._sessions.nonce(self._now_s())
+        return self._sessions.nonce(self.now_s())
 
     def login(self, body: Login, response: Response) -> dict[str, Any]:
         """Check a login's assertion and open a session."""
-        now = self._now_s()
+        now = self.now_s()
         if not self._sessions.take_nonce(body.nonce, now):
             raise Problem(401, "login_refused")
         desk = self._desks.get(body.site)
@@ -104,6 +104,6 @@ class Http:
 
     def _record(self, site: str, kind: str, who: str, **what: str | int) -> None:
         try:
-            self.audit.write(Entry(self._now_s(), site, kind, who, what))
+            self.audit.write(Entry(self.now_s(), site, kind, who, what))
         except AuditError as error:
             raise Problem(503, Code.AUDIT_UNWRITABLE, str(error)) from error

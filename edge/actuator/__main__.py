@@ -110,12 +110,18 @@ def main() -> int:
     """Parse the arguments and serve. Exit codes: 0 stopped, 2 configuration, 3 disk."""
     parser = argparse.ArgumentParser(prog="python -m edge.actuator", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file")
+    parser.add_argument("--init", action="store_true", help="make this edge's key, then end")
     arguments = parser.parse_args()
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
     )
     try:
-        run(load_config(arguments.config))
+        config = load_config(arguments.config)
+        if arguments.init:
+            Path(config.state_dir).mkdir(parents=True, exist_ok=True)
+            load_key(Path(config.state_dir), config.edge, config.key_alg)
+        else:
+            run(config)
     except ValueError as error:
         print(f"The actuator did not start, so no remote stop is possible: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CONFIG

@@ -1,0 +1,31 @@
+"""The same with real processes and a real broker: a request, a person, a stopped machine, a receipt."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+from tests.approval_processes import Stack, wait_for
+
+
+def test_a_stop_walks_through_all_processes(tmp_path: Path) -> None:
+    with Stack(tmp_path, {"budi": "approver"}) as stack:
+        budi = stack.technician("budi")
+        stack.request("fan-1", "first")
+        (shown,) = wait_for(lambda: [one for one in budi.proposals() if one["state"] == "awaiting"])
+        assert not stack.stopped("fan-1")
+        budi.approve(shown["id"])
+        wait_for(lambda: budi.proposal(shown["id"])["state"] == "confirmed")
+        assert stack.stopped("fan-1")
+        stack.kill("broker")
+        stack.start("broker")
+        keys = count()
+
+        def asked() -> list[dict[str, object]]:
+            # Analytics asks again while the others find the broker; one machine has one open proposal.
+            stack.request("mill-1", f"again-{next(keys)}")
+            return [one for one in budi.proposals() if one["state"] == "awaiting"]
+
+        (shown,) = wait_for(asked, 60)
+        assert budi.reject(shown["id"], "not today")["state"] == "denied"
+        assert not stack.stopped("mill-1")

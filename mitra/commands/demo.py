@@ -1,0 +1,111 @@
+"""`mitra demo`: a whole plant on one machine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mitra.demo import Demo, DemoRequest, prepare
+from mitra.exits import PersonError
+from mitra.supervisor import StartError
+from mitra.technicians import Script
+
+app = typer.Typer()
+out, err = Console(), Console(stderr=True)
+
+ONSET_SHARE, GROWTH_SHARE = 0.22, 0.33
+FIRST_ONSET_S, FIRST_GROWTH_S = 60.0, 120.0
+
+
+@app.command()
+def demo(
+    machines: Annotated[int, typer.Option(min=1, max=500, help="How many machines.")] = 20,
+    seconds: Annotated[float, typer.Option(min=30, help="End by itself after so long; 0 = never.")] = 0.0,
+    headless: Annotated[bool, typer.Option("--headless", help="Say nothing of addresses.")] = False,
+    script_technician: Annotated[
+        bool,
+        typer.Option("--script-technician", help="Two scripted people reject one stop and approve the next."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="At the end, one JSON object on stdout.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep everything here; default: a temporary folder.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="id or en: what the plant speaks.")] = "id",
+    seed: Annotated[int, typer.Option(help="What chance decides.")] = 1,
+    screens_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
+    control_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
+    page_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
+) -> None:
+    """Start a whole plant: broker, gateways, stream, screens, isolated control, and a fault that grows.
+
+    Prints its addresses; Ctrl-C stops everything. The software keys of the demo are for the demo only.
+    """
+    if language not in ("id", "en"):
+        raise PersonError("setting", f"--language must be id or en, got {language!r}.")
+    closing = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        closing.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    with ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-demo-")))
+        request = DemoRequest(
+            data=folder,
+            n_machines=machines,
+            seed=seed,
+            language=language,
+            onset_s=seconds * ONSET_SHARE if seconds else FIRST_ONSET_S,
+            growth_s=seconds * GROWTH_SHARE if seconds else FIRST_GROWTH_S,
+            screens_port=screens_port,
+            control_port=control_port,
+            page_port=page_port,
+        )
+        running = prepare(request)
+        script = Script(running.house, running.runs) if script_technician else None
+        try:
+            _start(running, closing)
+            if script is not None:
+                script.start()
+            if not headless:
+                _welcome(running)
+            closing.wait(seconds or None)
+            err.print("stopping: gateways first, so that nothing is on the way")
+            running.quiet()
+            if script is not None:
+                script.stop()
+            if as_json:
+                json.dump(running.report(script), sys.stdout)
+                sys.stdout.write("\n")
+        except StartError as error:
+            raise PersonError("missing", f"The demo did not start: {error}") from error
+        finally:
+            if script is not None:
+                script.stop()
+            running.stop()
+
+
+def _start(running: Demo, closing: threading.Event) -> None:
+    with err.status("starting") as status:
+        running.start(lambda what: status.update(f"starting: {what}"))
+    if closing.is_set():
+        raise StartError("it was told to stop while starting")
+
+
+def _welcome(running: Demo) -> None:
+    urls = running.urls
+    out.print(f"screens    {urls['screens']}", highlight=False)
+    out.print(f"watch      {urls['machine']}  (its fault begins in a minute)", highlight=False)
+    out.print(f"approvals  {urls['approvals']}  (demo keys: Sari and Budi)", highlight=False)
+    err.print("Ctrl-C stops everything.")

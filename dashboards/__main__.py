@@ -16,6 +16,7 @@ from dashboards.accounts import AccountError, hash_word, parse_accounts
 from dashboards.app import build_app
 from dashboards.config import ConfigError, ScreensConfig, parse_config
 from dashboards.house import House
+from dashboards.ledger import Ledger
 from dashboards.live import Hub
 from dashboards.sessions import Sessions
 from dashboards.source import Source
@@ -39,6 +40,7 @@ def open_house(config: ScreensConfig) -> House:
         source=source,
         desk=Desk(Path(config.desk)),
         hub=Hub(plant, config, source, time.time_ns),
+        ledger=Ledger(Path(config.ledger), plant, source, time.time_ns),
         sessions=Sessions(_session_key(Path(config.session_file))),
         accounts=accounts,
         now_ns=time.time_ns,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -25,6 +26,7 @@ from dashboards.problems import MEDIA_TYPE, PROBLEMS, Problem
 from dashboards.stream import Shared
 from dashboards.visit import STATIC_DIR, page
 
+LEDGER_EVERY_S = 30.0
 log = structlog.get_logger("dashboards")
 DESCRIPTION = (
     "Everything that the screens show, as JSON. Reading is open unless the plant demands a name; acting "
@@ -56,14 +58,17 @@ def build_inner(house: House) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(house.hub.pulse)
-        following = asyncio.create_task(house.hub.run())
+        tasks = (asyncio.create_task(house.hub.run()), asyncio.create_task(_keep_ledger(house)))
         try:
             yield
         finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
             house.source.close()
+            house.ledger.close()
 
     app = FastAPI(
         title="Mitra screens",
@@ -86,6 +91,14 @@ def build_inner(house: House) -> FastAPI:
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(GZipMiddleware, minimum_size=600)
     return app
+
+
+async def _keep_ledger(house: House) -> None:
+    """Keep the hours up to date with at most a tenth of one core."""
+    while True:
+        started = time.monotonic()
+        await asyncio.to_thread(house.ledger.advance)
+        await asyncio.sleep(max(LEDGER_EVERY_S, 9 * (time.monotonic() - started)))
 
 
 def _problem(request: Request, error: Exception) -> Response:

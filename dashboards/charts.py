@@ -67,6 +67,7 @@ def trend_json(
     times, values, low, high = _broken(trend, column)
     return {
         "kind": "trend",
+        "x_label": language.say(N_("Time")),
         "label": language.say(label),
         "unit": unit,
         "digits": digits,
@@ -100,6 +101,7 @@ def health_json(judgements: tuple[Judgement, ...], language: Language) -> dict[s
     """Health over time, from the judgements that the journal keeps."""
     return {
         "kind": "trend",
+        "x_label": language.say(N_("Time")),
         "label": language.say(N_("Health")),
         "unit": "",
         "digits": 0,
@@ -122,6 +124,7 @@ def waveform_json(waveform: Waveform, language: Language) -> dict[str, Any]:
         low, high, ms = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts), ms[starts]
     return {
         "kind": "waveform",
+        "x_label": "ms",
         "label": language.say(N_("Acceleration")),
         "unit": "g",
         "digits": 3,
@@ -152,6 +155,7 @@ def spectrum_json(
     label = N_("Envelope amplitude") if envelope else N_("Amplitude")
     return {
         "kind": "spectrum",
+        "x_label": "Hz",
         "label": language.say(label),
         "unit": "g",
         "digits": 4,

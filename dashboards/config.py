@@ -6,6 +6,7 @@ Parsing is pure (text in, `ScreensConfig` out); reading files is `__main__`'s.
 from __future__ import annotations
 
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -25,7 +26,8 @@ class ScreensConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     plant: plant file; journal: what ingest writes (read only here); desk: what people say (written here
     only); history_dir: Parquet segments; registry_dir: model registry; users: accounts, "" for none;
-    session_file: signs sessions, made at the first start; language "": that of the plant file.
+    session_file: key of sessions, made at the first start; ledger: machine hours, made again when deleted;
+    baseline_from, baseline_to: the declared baseline period; language "": that of the plant file.
     """
 
     plant: str
@@ -35,6 +37,9 @@ class ScreensConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     registry_dir: str = ""
     users: str = ""
     session_file: str = "screens.session"
+    ledger: str = "screens-ledger.db"
+    baseline_from: date | None = None
+    baseline_to: date | None = None
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""
@@ -73,12 +78,19 @@ def parse_config(text: str, folder: Path, source: str = "the screens' configurat
         raise ConfigError(f"{source}: {error}") from error
     for key in ("public_url", "control_url"):
         _check_url(key, getattr(config, key), source)
+    if (config.baseline_from is None) != (config.baseline_to is None) or (
+        config.baseline_from and config.baseline_to and config.baseline_from >= config.baseline_to
+    ):
+        raise ConfigError(
+            f"{source}: baseline_from and baseline_to are two days, the first before the second; "
+            "without both there is no savings claim"
+        )
     if config.open_roles and config.host not in ("127.0.0.1", "::1", "localhost"):
         raise ConfigError(
             f"{source}: open_roles lets anybody act without a password, so it works on 127.0.0.1 only; "
             "set host = '127.0.0.1' or give people accounts in `users`"
         )
-    paths = ("plant", "journal", "desk", "history_dir", "registry_dir", "users", "session_file")
+    paths = ("plant", "journal", "desk", "history_dir", "registry_dir", "users", "session_file", "ledger")
     return msgspec.structs.replace(
         config,
         **{key: str(folder / getattr(config, key)) for key in paths if getattr(config, key)},

@@ -10,6 +10,7 @@ from dashboards.accounts import Account, GuessBrake
 from dashboards.config import ScreensConfig
 from dashboards.guard import Measures
 from dashboards.language import LANGUAGES, Language
+from dashboards.ledger import Ledger
 from dashboards.live import Hub
 from dashboards.sessions import Sessions
 from dashboards.source import Source
@@ -26,6 +27,7 @@ class House:
     source: Source
     desk: Desk
     hub: Hub
+    ledger: Ledger
     sessions: Sessions
     accounts: Mapping[str, Account]
     now_ns: Callable[[], int]

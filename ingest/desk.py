@@ -52,6 +52,15 @@ class Desk:
             ).fetchall()
         return (found[-1][0] if found else cursor), tuple(_DECODE(body) for _, body in found)
 
+    def newest(self, before: int = 0, limit: int = 256) -> tuple[tuple[int, Action], ...]:
+        """Actions with their numbers, newest first; before: only those older than this number (0: all)."""
+        with self._lock:
+            found = self._db.execute(
+                "SELECT id, body FROM action WHERE ? = 0 OR id < ? ORDER BY id DESC LIMIT ?",
+                (before, before, limit),
+            ).fetchall()
+        return tuple((number, _DECODE(body)) for number, body in found)
+
     def about(self, *, alarm_id: str = "", machine: str = "", limit: int = 256) -> tuple[Action, ...]:
         """What was said of one alarm or one machine, newest first."""
         column, wanted = ("alarm_id", alarm_id) if alarm_id else ("machine", machine)

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from dashboards.pages import alarms, doors, machine, overview
+from dashboards.pages import alarms, audit, doors, energy, machine, models, oee, overview
 
-PAGES = (doors.router, overview.router, machine.router, alarms.router)
+PAGES = (
+    doors.router,
+    overview.router,
+    machine.router,
+    alarms.router,
+    energy.router,
+    oee.router,
+    models.router,
+    audit.router,
+)

@@ -64,7 +64,7 @@
     const button = document.getElementById("ack-picked");
     if (!button) return;
     const n = document.querySelectorAll('input[name="picked"]:checked').length;
-    button.disabled = !n;
+    document.getElementById("actbar").hidden = !n;
     button.querySelector("[data-picked]").textContent = n ? "(" + n + ")" : "";
   }
   document.addEventListener("change", (event) => { if (event.target.name === "picked") picked(); });

@@ -1,7 +1,7 @@
 // Charts: uPlot over the JSON interface; each has a keyboard cursor, a spoken value and a table of the same numbers.
 "use strict";
 (() => {
-  const lang = document.documentElement.lang === "id" ? "id-ID" : "en-GB";
+  const lang = document.documentElement.lang === "id" ? "id-ID" : "en-GB", timeZone = document.documentElement.dataset.zone;
   const INK = "#15191d", GRID = "#dfe2e5", LINE = "#2f4858", FILL = "rgba(47,72,88,.16)";
   const CURSORS = { "1x": "#15191d", bpfo: "#7a3e9d", bpfi: "#00677f", bsf: "#8a4b08", ftf: "#3d5a1e" };
   const ZONE_FILL = ["rgba(120,130,140,.05)", "rgba(120,130,140,.12)", "rgba(242,176,30,.25)", "rgba(179,24,29,.16)"];
@@ -10,7 +10,7 @@
   const shown = new Set();
 
   const fmt = (digits) => new Intl.NumberFormat(lang, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  const clock = new Intl.DateTimeFormat(lang, { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const clock = new Intl.DateTimeFormat(lang, { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone });
   const tick = (values) => values.map((value) => value == null ? "" : new Intl.NumberFormat(lang, { maximumSignificantDigits: 5 }).format(value));
 
   function address(box) {
@@ -70,7 +70,7 @@
   function options(box, chart) {
     const time = chart.kind === "trend" || chart.kind === "energy", number = fmt(chart.digits);
     const value = (_, v) => v == null ? "–" : number.format(v) + (chart.unit ? " " + chart.unit : "");
-    const series = [{ value: (_, v) => v == null ? "–" : time ? clock.format(v * 1000) : fmt(2).format(v) + (chart.kind === "waveform" ? " ms" : " Hz") }];
+    const series = [{ label: chart.x_label, value: (_, v) => v == null ? "–" : time ? clock.format(v * 1000) : fmt(2).format(v) + (chart.kind === "waveform" ? " ms" : " Hz") }];
     const line = (label, extra) => ({ label, stroke: LINE, width: 1.5, value, spanGaps: false, points: { show: false }, ...extra });
     if (chart.kind === "waveform") series.push(line(box.dataset.sayLow, { width: 1 }), line(box.dataset.sayHigh, { width: 1 }));
     else series.push(line(chart.label));
@@ -78,11 +78,11 @@
     const bands = chart.kind === "waveform" ? [{ series: [2, 1], fill: FILL }] : time && chart.low.length ? [{ series: [3, 2], fill: FILL }] : [];
     const wide = matchMedia("(min-width: 600px)").matches;
     return {
-      width: Math.max(240, box.clientWidth - 14), height: box.classList.contains("short") ? 180 : 250, series, bands,
-      ms: 1e-3, legend: { live: true }, cursor: { drag: { x: chart.kind !== "trend", y: false } },
+      width: Math.max(240, box.clientWidth - 14), height: box.classList.contains("short") ? 190 : 260, series, bands,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone), legend: { live: true }, cursor: { drag: { x: chart.kind !== "trend", y: false } },
       scales: { x: { time }, y: { range: (plot, low, high) => range(chart, low, high) } },
       axes: [
-        { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: time ? times : (_, v) => tick(v), space: wide ? 70 : 60 },
+        { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: time ? times : (_, v) => tick(v), space: wide ? 70 : 60, size: time ? 34 : 46, label: time ? undefined : chart.x_label, labelSize: 16, labelFont: "12px system-ui", font: "12px system-ui" },
         { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: (_, v) => tick(v), size: 56, label: wide && chart.unit ? chart.label + ", " + chart.unit : undefined, labelSize: 20, labelFont: "12px system-ui", font: "12px system-ui" },
       ],
       hooks: { drawClear: [(plot) => under(box, plot)], draw: [(plot) => over(box, plot)], setCursor: [(plot) => speak(box, plot)] },
@@ -101,7 +101,7 @@
   function times(plot, values) {
     const seconds = plot.scales.x.max - plot.scales.x.min;
     const shape = seconds > 172800 ? { day: "2-digit", month: "short" } : seconds > 600 ? { hour: "2-digit", minute: "2-digit" } : { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-    const format = new Intl.DateTimeFormat(lang, shape);
+    const format = new Intl.DateTimeFormat(lang, { ...shape, timeZone });
     return values.map((value) => format.format(value * 1000));
   }
 
@@ -129,6 +129,7 @@
       const from = plot.valToPos(gap[0], "x", true), to = plot.valToPos(gap[1], "x", true);
       ctx.fillStyle = "rgba(20,25,30,.10)"; ctx.fillRect(from, bbox.top, Math.max(2, to - from), bbox.height);
     }
+    const taken = []; ctx.textAlign = "left";
     for (const line of chart.lines || []) {
       if (!shown.has(line.code) || line.hz == null) continue;
       ctx.strokeStyle = CURSORS[line.code]; ctx.fillStyle = CURSORS[line.code]; ctx.lineWidth = 1.5 * pixel; ctx.font = "bold " + 12 * pixel + "px system-ui";
@@ -136,7 +137,10 @@
         const hz = line.hz * k; if (hz > plot.scales.x.max) break; if (hz < plot.scales.x.min) continue;
         const x = plot.valToPos(hz, "x", true);
         ctx.setLineDash(k === 1 ? [] : [4 * pixel, 4 * pixel]); ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
-        ctx.fillText((k > 1 ? k + "×" : "") + line.name, x + 3 * pixel, bbox.top + 13 * pixel);
+        const text = k > 1 ? k + " " + line.name : line.name, width = ctx.measureText(text).width + 6 * pixel;
+        const row = [0, 1, 2].find((one) => !taken.some((other) => other[0] === one && x < other[2] && x + width > other[1]));
+        if (row === undefined || (k > 1 && row > 1)) continue;   // crowded: the dashed line alone
+        taken.push([row, x, x + width]); ctx.fillText(text, x + 3 * pixel, bbox.top + (13 + 14 * row) * pixel);
       }
     }
     ctx.restore();

@@ -14,6 +14,7 @@ from dashboards.accounts import Account, Role, hash_word
 from dashboards.app import build_app
 from dashboards.config import ScreensConfig
 from dashboards.house import House
+from dashboards.ledger import Ledger
 from dashboards.live import Hub
 from dashboards.sessions import Sessions
 from dashboards.source import Source
@@ -76,6 +77,7 @@ def open_screens(
         source=source,
         desk=Desk(folder / "desk.db"),
         hub=Hub(written.plant, config, source, clock),
+        ledger=Ledger(folder / "ledger.db", written.plant, source, clock),
         sessions=Sessions(b"k" * 32),
         accounts={account.name: account},
         now_ns=clock,

@@ -368,7 +368,7 @@ async function auditView() {
 // A new key.
 
 function enrolView() {
-  const person = h("input", { id: "person", maxlength: "64", pattern: "[a-z0-9-]+", required: true, autocomplete: "off" });
+  const person = h("input", { id: "person", maxlength: "64", pattern: "[a-z0-9\\-]+", required: true, autocomplete: "off" });
   const name = h("input", { id: "name", maxlength: "80", required: true, autocomplete: "name" });
   const choice = h("select", { id: "enrol-site" }, site.sites.map((one) => h("option", { value: one.id }, one.name)));
   const out = h("div");

@@ -1,0 +1,289 @@
+"""The approver's page in a real browser, with Chromium's virtual authenticator."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+
+from control.enrolment import enrol_passkey
+from control.roster import publish
+from tests.approval_processes import SITE, Stack, wait_for
+
+pytestmark = pytest.mark.full
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("needs Chromium")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Person:
+    """One browser with one virtual authenticator, and everything that went wrong in it."""
+
+    def __init__(self, browser: Browser, stack: Stack, **options: Any) -> None:
+        self.stack = stack
+        self.context: BrowserContext = browser.new_context(**options)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda one: self._note(one.type, one.text))
+        self.page.on("pageerror", lambda one: self.complaints.append(str(one)))
+        self.cdp = self.context.new_cdp_session(self.page)
+        self.cdp.send("WebAuthn.enable")
+        self.add_authenticator()
+
+    def _note(self, kind: str, text: str) -> None:
+        # A refused request (401 before login) is an answer, not an error of the page.
+        # RSA keys are left out on purpose, whatever Chromium advises.
+        expected = ("Failed to load resource", "pubKeyCredParams is missing")
+        if kind in {"error", "warning"} and not any(one in text for one in expected):
+            self.complaints.append(text)
+
+    def add_authenticator(self) -> str:
+        options = {
+            "protocol": "ctap2",
+            "transport": "usb",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        found: str = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})[
+            "authenticatorId"
+        ]
+        return found
+
+    def enrol(self, name: str, role: str) -> None:
+        """Make a key on the page; the leads check the file, sign the roster and publish it."""
+        self.page.goto(f"{self.stack.origin}/#/enrol")
+        self.page.fill("#person", name)
+        self.page.fill("#name", name.title())
+        self.page.click("#make")
+        text = self.page.locator("#enrolment").text_content() or ""
+        enrol_passkey(
+            self.stack.roster,
+            text.encode(),
+            site=SITE,
+            role=role,
+            origin=self.stack.origin,
+            rp_id="localhost",
+        )
+        publish(self.stack.roster, datetime.now(UTC))
+
+    def login(self) -> None:
+        self.page.goto(f"{self.stack.origin}/#/")
+        self.page.get_by_role("button", name="Log in with my passkey").click()
+        self.page.locator("#nav a[aria-current]").wait_for()
+
+    def open(self, machine: str) -> None:
+        self.page.goto(f"{self.stack.origin}/#/m/{machine}")
+        self.page.locator("#approve, #lie, #state, #mine").first.wait_for()
+
+    def hold(self, milliseconds: int = 1_900) -> None:
+        box = self.page.locator("#approve")
+        box.scroll_into_view_if_needed()
+        box.hover()
+        self.page.mouse.down()
+        self.page.wait_for_timeout(milliseconds)
+        self.page.mouse.up()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path, {}, demo_keys=False) as stack:
+        yield stack
+
+
+def shown_code(stack: Stack, machine: str) -> str:
+    path = stack.folder / "panel" / f"{machine}.json"
+    return str(wait_for(lambda: json.loads(path.read_text()).get("presence")))
+
+
+def test_two_persons_stop_a_critical_machine_with_passkeys_and_the_code(
+    browser: Browser, stack: Stack
+) -> None:
+    budi, sari = Person(browser, stack), Person(browser, stack)
+    budi.enrol("budi", "approver")
+    sari.enrol("sari", "approver")
+    for one in (budi, sari):
+        one.login()
+    stack.request("kiln-1", "first")
+    code = shown_code(stack, "kiln-1")
+    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+
+    budi.open("kiln-1")
+    assert budi.page.locator("#label").text_content() == "Kiln-1"
+    budi.page.fill("#presence", "000001")
+    budi.hold()
+    assert "typing error" in (budi.page.get_by_role("alert").text_content() or "")
+    budi.page.fill("#presence", code)
+    budi.hold(500)
+    budi.page.wait_for_timeout(1_500)
+    assert budi.page.locator("#mine").count() == 0, "a short press must do nothing"
+    budi.hold()
+    budi.page.locator("#mine").wait_for()
+    assert not stack.stopped("kiln-1"), "one person is not enough"
+
+    sari.open("kiln-1")
+    sari.page.fill("#presence", code)
+    sari.hold()
+    sari.page.locator("#state[data-state=confirmed]").wait_for(timeout=15_000)
+    assert stack.stopped("kiln-1")
+    assert budi.complaints == sari.complaints == []
+
+
+def test_one_person_with_two_keys_is_refused(browser: Browser, stack: Stack) -> None:
+    budi = Person(browser, stack)
+    budi.enrol("budi", "approver")
+    first = budi.page.locator("#enrolment").text_content()
+    budi.cdp.send("WebAuthn.disable")
+    budi.cdp.send("WebAuthn.enable")
+    budi.add_authenticator()
+    budi.page.reload()
+    budi.enrol("budi", "approver")
+    assert budi.page.locator("#enrolment").text_content() != first
+    budi.login()
+    stack.request("mill-1", "first")
+    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    budi.open("mill-1")
+    budi.hold()
+    budi.page.locator("#mine").wait_for()
+    assert "1 more" in (budi.page.locator("#mine").text_content() or "")
+    assert budi.page.locator("#approve").count() == 0
+    assert not stack.stopped("mill-1")
+
+
+@pytest.mark.parametrize("lie", ["machine", "label", "ticket"])
+def test_the_page_refuses_a_lying_control_server(browser: Browser, stack: Stack, lie: str) -> None:
+    budi = Person(browser, stack)
+    budi.enrol("budi", "approver")
+    budi.login()
+    stack.request("fan-1", "first")
+    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+
+    def swap(route: Route) -> None:
+        """A control server that shows fan-1 and wants kiln-1 signed, or a ticket not of the edge."""
+        answer = route.fetch()
+        found = answer.json()
+        if found.get("proposal"):
+            found = _twisted(found, lie)
+        route.fulfill(response=answer, json=found)
+
+    budi.page.route("**/api/v1/proposals/*", swap)
+    budi.open("fan-1")
+    assert budi.page.locator("#lie").count() == 1
+    assert budi.page.locator("#approve").count() == 0
+
+
+def _twisted(found: dict[str, Any], lie: str) -> dict[str, Any]:
+    def unpad(data: bytes) -> str:
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    def raw(text: str) -> bytes:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+    if lie == "machine":
+        found["proposal"] = unpad(raw(found["proposal"]).replace(b'"fan-1"', b'"kiln-1"'))
+    ticket = json.loads(found["ticket"])
+    if lie == "label":
+        ticket["body"] = unpad(raw(ticket["body"]).replace(b"Fan-1", b"Fan-2"))
+    if lie == "ticket":
+        ticket["signature"] = unpad(bytes(64))
+    return {**found, "ticket": json.dumps(ticket)}
+
+
+def test_a_thousand_random_taps_approve_nothing(browser: Browser, stack: Stack) -> None:
+    budi = Person(browser, stack, viewport={"width": 390, "height": 800}, has_touch=True)
+    budi.enrol("budi", "approver")
+    budi.login()
+    stack.request("fan-1", "first")
+    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    budi.open("fan-1")
+    here = budi.page.url
+    dice = random.Random(7)
+    for _ in range(1_000):
+        budi.page.mouse.click(dice.randrange(390), dice.randrange(800))
+        if dice.random() < 0.05:
+            budi.page.mouse.wheel(0, dice.randrange(-600, 600))
+        if budi.page.url != here:
+            budi.page.goto(here)
+    assert not stack.stopped("fan-1")
+
+
+@pytest.mark.parametrize("language", ["en", "id"])
+def test_every_screen_is_accessible_and_fits_a_small_phone(
+    browser: Browser, stack: Stack, language: str
+) -> None:
+    budi = Person(browser, stack, viewport={"width": 320, "height": 640}, locale=language)
+    axe = Axe()
+
+    def check(what: str) -> None:
+        found = axe.run(budi.page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], what
+        width = budi.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 320, f"{what}: {width} px"
+        sizes = budi.page.evaluate(
+            "[...document.querySelectorAll('button, a.button, nav a, input, textarea, select')]"
+            ".filter((e) => e.offsetParent).map((e) => [e.outerHTML, e.getBoundingClientRect().height])"
+        )
+        assert [one for one in sizes if one[1] < 48] == [], what
+
+    budi.page.goto(f"{stack.origin}/#/")
+    budi.page.locator("main button").first.wait_for()
+    check("login")
+    budi.enrol("budi", "lead")
+    check("enrolled")
+    budi.page.goto(f"{stack.origin}/#/")
+    budi.page.locator("main button").first.click()
+    budi.page.locator("#nav a[aria-current]").wait_for()
+    for route in ("#/history", "#/receipts", "#/"):
+        budi.page.goto(f"{stack.origin}/{route}")
+        budi.page.locator("main h1").wait_for()
+        check(f"empty {route}")
+    stack.request("kiln-1", "first")
+    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    check("list")
+    budi.open("kiln-1")
+    check("review")
+    budi.page.fill("#reason", "bearing was changed this morning")
+    budi.page.click("#reject")
+    budi.page.locator("#state[data-state=denied]").wait_for()
+    check("outcome")
+    for route in ("#/history", "#/receipts", "#/audit"):
+        budi.page.goto(f"{stack.origin}/{route}")
+        budi.page.locator("main h1").wait_for()
+        check(route)
+    assert budi.complaints == []
+
+
+def test_the_page_weighs_less_than_40_kilobytes(browser: Browser, stack: Stack) -> None:
+    budi = Person(browser, stack)
+    sizes: list[int] = []
+    budi.cdp.send("Network.enable")
+    budi.cdp.on("Network.loadingFinished", lambda one: sizes.append(int(one["encodedDataLength"])))
+    budi.page.goto(f"{stack.origin}/#/")
+    budi.page.locator("main button").first.wait_for()
+    budi.page.wait_for_load_state("networkidle")
+    assert 10_000 < sum(sizes) <= 40 * 1024

@@ -26,7 +26,7 @@ _MAX_SPLITS = 64
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A band, its spectral kurtosis (0 for Gaussian noise, above 0 for impacts) and its share of the energy."""
+    """A band, its spectral kurtosis (0 for Gaussian noise, more for impacts) and its share of energy."""
 
     low_hz: float
     high_hz: float

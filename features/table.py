@@ -255,3 +255,53 @@ VECTOR_FEATURES: tuple[VectorFeature, ...] = (
     VectorFeature("kurtosis", "largest", "1", "Impacts in any direction"),
     VectorFeature("envelope_rms_g", "root sum square", "g", "Impacts and friction in the demodulated band"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OnDemand:
+    """What is dearer than the stream may pay. cost_ms: one block of 8,192 samples on one core."""
+
+    function: str
+    what: str
+    fault: str
+    source: str
+    cost_ms: float
+
+
+ON_DEMAND: tuple[OnDemand, ...] = (
+    OnDemand(
+        "features.kurtogram.best_band",
+        "Band with the highest spectral kurtosis, for the envelope",
+        "Impacts of bearings and gears",
+        "Antoni 2007",
+        1.9,
+    ),
+    OnDemand(
+        "features.signature.diagnose",
+        "Damaged part of a bearing, with its lines and sidebands",
+        "Races, rolling elements, cage",
+        "Antoni 2009; Smith and Randall 2015",
+        1.4,
+    ),
+    OnDemand(
+        "features.cepstrum.strongest_family",
+        "Spacing and prominence of a family of harmonics or sidebands",
+        "Gears, bearings, blades",
+        "Randall 2017",
+        0.2,
+    ),
+    OnDemand(
+        "features.speed.from_spectrum",
+        "Shaft speed from a comb of harmonics, with its confidence",
+        "None; other features need it",
+        "comb of six harmonics",
+        0.8,
+    ),
+    OnDemand(
+        "features.order_tracking.to_angle",
+        "Samples at equal angles, for a speed that moves within a block",
+        "None; keeps orders sharp",
+        "Fyfe and Munck 1997",
+        0.6,
+    ),
+)

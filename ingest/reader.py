@@ -13,6 +13,8 @@ import numpy as np
 from ingest import series
 from ingest.contract.rows import AlarmChange, AlarmState, Judgement, StopAdvice
 from ingest.contract.values import Gap, Waveform
+from ingest.historian import query
+from ingest.historian.query import Store
 from ingest.journal.entry import ClockVerdict, NodeState
 from ingest.journal.interned import unsigned64
 from ingest.journal.schema import open_reader
@@ -36,6 +38,7 @@ _ADVICE = msgspec.msgpack.Decoder(StopAdvice).decode
 _CLOCK = msgspec.msgpack.Decoder(ClockVerdict).decode
 _NODE = msgspec.msgpack.Decoder(NodeState).decode
 MAX_LIMIT = 10_000
+LONG_TREND_NS = 2 * 86_400_000_000_000
 _LATEST = (
     "SELECT name, time_ns, receive_ns, scalars, judgement FROM latest JOIN machine ON machine.id = machine_id"
 )
@@ -52,7 +55,7 @@ class Reader:
 
     def __init__(self, journal_path: Path, history_dir: Path | None = None) -> None:
         self.path = journal_path
-        self.history_dir = history_dir
+        self._store = Store(history_dir) if history_dir is not None else None
         self._lock = threading.Lock()
         self._db = open_reader(journal_path)
 
@@ -103,9 +106,23 @@ class Reader:
         to_ns: int = END_NS,
         max_points: int = 1_000,
     ) -> Trend:
-        """Columns of the feature rows of a machine (scalars by their channel) in [from_ns, to_ns)."""
+        """Columns of the feature rows of a machine (scalars by their channel) in [from_ns, to_ns).
+
+        Beyond two days of history the points are ten-minute aggregates with their lowest and highest values.
+        """
+        if self._store is not None and self._reaches_far(machine, from_ns, to_ns):
+            wanted = Wanted(machine, from_ns, to_ns, columns)
+            with self._lock:
+                hot, _ = series.journal_rows(self._db, wanted)
+            return series.long_trend(hot, self._store, wanted, max_points)
         rows = self.rows(machine, from_ns, to_ns, columns)
         return series.trend(machine, rows, columns, max_points)
+
+    def _reaches_far(self, machine: str, from_ns: int, to_ns: int) -> bool:
+        found = self._all(
+            "SELECT time_ns FROM latest JOIN machine ON machine.id = machine_id WHERE name = ?", machine
+        )
+        return bool(found) and min(to_ns, found[0][0]) - from_ns > LONG_TREND_NS
 
     def rows(
         self,
@@ -118,7 +135,7 @@ class Reader:
         wanted = Wanted(machine, from_ns, to_ns, columns)
         with self._lock:
             hot, oldest_id = series.journal_rows(self._db, wanted)
-        return series.joined(hot, oldest_id, self.history_dir, wanted)
+        return series.joined(hot, oldest_id, self._store, wanted)
 
     def scalars(
         self, machine: str, channel: str, from_ns: int = 0, to_ns: int = END_NS
@@ -127,32 +144,31 @@ class Reader:
         wanted = Wanted(machine, from_ns, to_ns, (channel,))
         with self._lock:
             hot = series.journal_scalars(self._db, wanted)
-        return series.joined_scalars(hot, self.history_dir, wanted)
+        return series.joined_scalars(hot, self._store, wanted)
 
     def waveform(self, machine: str, axis: str, at_ns: int | None = None) -> Waveform | None:
         """The kept waveform of an axis nearest to at_ns (None: the newest); None when there is none."""
-        return series.waveform(self._all, self.history_dir, machine, axis, at_ns)
+        return series.waveform(self._all, self._store, Wanted(machine), axis, at_ns)
 
     def waveform_times(
         self, machine: str, axis: str, from_ns: int = 0, to_ns: int = END_NS, limit: int = 1_000
     ) -> list[int]:
         """Start times of the kept waveforms, newest first."""
         wanted = Wanted(machine, from_ns, to_ns)
-        return series.waveform_times(self._all, self.history_dir, wanted, axis, limit)
+        return series.waveform_times(self._all, self._store, wanted, axis, limit)
 
     def judgements(
         self, machine: str, from_ns: int = 0, to_ns: int = END_NS, max_points: int = 1_000
     ) -> tuple[Judgement, ...]:
         """Judgements, oldest first: every change, and a line a minute; thinned evenly to max_points."""
-        found = self._all(
-            "SELECT body FROM judgement JOIN machine ON machine.id = machine_id "
-            "WHERE name = ? AND time_ns >= ? AND time_ns < ? ORDER BY time_ns",
-            machine,
-            from_ns,
-            to_ns,
+        with self._lock:
+            fresh, oldest_id = series.journal_judgements(self._db, Wanted(machine, from_ns, to_ns))
+        held = (
+            query.judgements(self._store, Wanted(machine, from_ns, to_ns), oldest_id) if self._store else []
         )
+        found = [*held, *fresh]
         step = max(1, -(-len(found) // max(1, max_points)))
-        return tuple(_JUDGEMENT(body) for (body,) in found[::step])
+        return tuple(_JUDGEMENT(body) for body in found[::step])
 
     def gaps(
         self, machine: str | None = None, from_ns: int = 0, to_ns: int = END_NS, limit: int = 1_000
@@ -257,9 +273,11 @@ class Reader:
                 self._db.execute("COMMIT")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         with self._lock:
             self._db.close()
+        if self._store is not None:
+            self._store.close()
 
 
 _GAP = (

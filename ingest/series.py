@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.contract.values import Waveform
-from ingest.journal.interned import names_of
-from ingest.views import Rows, Trend, Wanted
+from ingest.historian import query
+from ingest.historian.planes import unplanes
+from ingest.historian.query import Store
+from ingest.journal.interned import column_sets
+from ingest.views import END_NS, Rows, Trend, Wanted
 
 Ask: TypeAlias = Callable[..., list[Any]]
 Floats: TypeAlias = NDArray[np.float64]
 Times: TypeAlias = NDArray[np.int64]
-
-
-def column_sets(db: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
-    """Ordered column names by the id of their set."""
-    return {number: names_of(text) for number, text in db.execute("SELECT id, names FROM column_set")}
 
 
 def journal_rows(db: sqlite3.Connection, wanted: Wanted) -> tuple[Rows, int | None]:
@@ -75,10 +72,30 @@ def assemble(
     )
 
 
-def joined(hot: Rows, oldest_id: int | None, history_dir: Path | None, wanted: Wanted) -> Rows:
+def joined(hot: Rows, oldest_id: int | None, store: Store | None, wanted: Wanted) -> Rows:
     """The journal's rows with what the history holds of the time before them."""
-    del oldest_id, wanted, history_dir
-    return hot
+    found = query.rows(store, wanted, oldest_id) if store is not None else None
+    if found is None or not len(found[1]["time_ns"]):
+        return hot
+    held, columns = found
+    n_old, n_hot = len(columns["time_ns"]), len(hot.time_ns)
+    names = wanted.columns if wanted.columns is not None else tuple(dict.fromkeys((*held, *hot.names)))
+    values = np.full((n_old + n_hot, len(names)), np.nan, np.float32)
+    at = {name: i for i, name in enumerate(names)}
+    if held:
+        values[:n_old, [at[name] for name in held]] = query.values_of(columns, held, n_old)
+    if hot.names:
+        values[n_old:, [at[name] for name in hot.names]] = hot.values
+    times = np.concatenate([columns["time_ns"], hot.time_ns])
+    order = np.argsort(times, kind="stable")
+    machines = [*columns["machine"].tolist(), *hot.machines]
+    return Rows(
+        names,
+        tuple(machines[i] for i in order.tolist()),
+        times[order],
+        np.concatenate([columns["receive_ns"], hot.receive_ns])[order],
+        values[order],
+    )
 
 
 def journal_scalars(db: sqlite3.Connection, wanted: Wanted) -> tuple[Times, Floats, int | None]:
@@ -107,11 +124,30 @@ def journal_scalars(db: sqlite3.Connection, wanted: Wanted) -> tuple[Times, Floa
 
 
 def joined_scalars(
-    hot: tuple[Times, Floats, int | None], history_dir: Path | None, wanted: Wanted
+    hot: tuple[Times, Floats, int | None], store: Store | None, wanted: Wanted
 ) -> tuple[Times, Floats]:
     """The journal's part of a channel with the history's part before it."""
-    del history_dir, wanted
-    return hot[0], hot[1]
+    found = query.scalars(store, wanted, hot[2]) if store is not None else None
+    if found is None:
+        return hot[0], hot[1]
+    times, values = np.concatenate([found[0], hot[0]]), np.concatenate([found[1], hot[1]])
+    order = np.argsort(times, kind="stable")
+    return times[order], values[order]
+
+
+def journal_judgements(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], int | None]:
+    """Judgements still in the journal, in order of time, and the oldest id it holds."""
+    db.execute("BEGIN")
+    try:
+        oldest = db.execute("SELECT min(id) FROM judgement").fetchone()[0]
+        found = db.execute(
+            "SELECT body FROM judgement WHERE machine_id = (SELECT id FROM machine WHERE name = ?) "
+            "AND time_ns >= ? AND time_ns < ? ORDER BY time_ns, id",
+            (wanted.machine, wanted.from_ns, wanted.to_ns),
+        ).fetchall()
+    finally:
+        db.execute("COMMIT")
+    return [row[0] for row in found], oldest
 
 
 def trend(machine: str, rows: Rows, columns: Sequence[str], max_points: int) -> Trend:
@@ -140,35 +176,81 @@ def trend(machine: str, rows: Rows, columns: Sequence[str], max_points: int) -> 
     return Trend(machine, times, mean, low, high)
 
 
-def waveform(
-    ask: Ask, history_dir: Path | None, machine: str, axis: str, at_ns: int | None
-) -> Waveform | None:
-    """The nearest kept waveform of the journal."""
-    del history_dir
-    wanted = "machine_id = (SELECT id FROM machine WHERE name = ?) AND axis = ?"
-    select = "SELECT axis, samples, sample_type, rate_hz, scale_g, start_ns FROM waveform"
+def waveform(ask: Ask, store: Store | None, wanted: Wanted, axis: str, at_ns: int | None) -> Waveform | None:
+    """The nearest kept waveform; the journal's newest when at_ns is None and it has one."""
+    machine = wanted.machine
+    own = "machine_id = (SELECT id FROM machine WHERE name = ?) AND axis = ?"
+    select = f"SELECT axis, samples, sample_type, rate_hz, scale_g, start_ns FROM waveform WHERE {own}"  # noqa: S608
     if at_ns is None:
-        found = ask(f"{select} WHERE {wanted} ORDER BY start_ns DESC LIMIT 1", machine, axis)
+        found = ask(f"{select} ORDER BY start_ns DESC LIMIT 1", machine, axis)
     else:
-        found = ask(
-            f"{select} WHERE {wanted} AND start_ns <= ? ORDER BY start_ns DESC LIMIT 1", machine, axis, at_ns
-        ) + ask(f"{select} WHERE {wanted} AND start_ns > ? ORDER BY start_ns LIMIT 1", machine, axis, at_ns)
-        found.sort(key=lambda row: abs(row[5] - at_ns))
-    return Waveform(*found[0]) if found else None
+        found = ask(f"{select} AND start_ns <= ? ORDER BY start_ns DESC LIMIT 1", machine, axis, at_ns)
+        found += ask(f"{select} AND start_ns > ? ORDER BY start_ns LIMIT 1", machine, axis, at_ns)
+    if store is not None and not (at_ns is None and found):
+        found += [
+            (one[0], unplanes(one[1], one[2]), *one[2:])
+            for one in query.waves(store, wanted, axis, END_NS if at_ns is None else at_ns)
+        ]
+    if not found:
+        return None
+    return Waveform(*min(found, key=lambda row: abs(row[5] - (END_NS if at_ns is None else at_ns))))
 
 
-def waveform_times(ask: Ask, history_dir: Path | None, wanted: Wanted, axis: str, limit: int) -> list[int]:
-    """Start times of the journal's waveforms, newest first."""
-    del history_dir
-    return [
-        row[0]
-        for row in ask(
-            "SELECT start_ns FROM waveform WHERE machine_id = (SELECT id FROM machine WHERE name = ?) "
-            "AND axis = ? AND start_ns >= ? AND start_ns < ? ORDER BY start_ns DESC LIMIT ?",
-            wanted.machine,
-            axis,
-            wanted.from_ns,
-            wanted.to_ns,
-            limit,
-        )
-    ]
+def waveform_times(ask: Ask, store: Store | None, wanted: Wanted, axis: str, limit: int) -> list[int]:
+    """Start times of the kept waveforms, newest first."""
+    held = query.wave_times(store, wanted, axis, limit) if store is not None else []
+    fresh = ask(
+        "SELECT start_ns FROM waveform WHERE machine_id = (SELECT id FROM machine WHERE name = ?) "
+        "AND axis = ? AND start_ns >= ? AND start_ns < ? ORDER BY start_ns DESC LIMIT ?",
+        wanted.machine,
+        axis,
+        wanted.from_ns,
+        wanted.to_ns,
+        limit,
+    )
+    return sorted({*held, *(row[0] for row in fresh)}, reverse=True)[:limit]
+
+
+def since(rows: Rows, from_ns: int) -> Rows:
+    """The rows from from_ns on."""
+    first = int(np.searchsorted(rows.time_ns, from_ns))
+    return Rows(
+        rows.names, rows.machines[first:], rows.time_ns[first:], rows.receive_ns[first:], rows.values[first:]
+    )
+
+
+def long_trend(hot: Rows, store: Store, wanted: Wanted, max_points: int) -> Trend:
+    """A trend over days: ten-minute aggregates, and the journal's rows after them."""
+    columns = wanted.columns or ()
+    held = query.tens(store, wanted)
+    if held is None or not len(held["time_ns"]):
+        return trend(wanted.machine or "", hot, columns, max_points)
+    # The last ten minutes of the history may be unfinished: a journal that has them whole tells them better.
+    last_ns, n_old = int(held["time_ns"][-1]), len(held["time_ns"])
+    if len(hot.time_ns) and hot.time_ns[0] <= last_ns:
+        n_old -= 1
+    else:
+        last_ns += query.TEN_MINUTES_NS
+    whole = trend(wanted.machine or "", since(hot, last_ns), columns, max_points)
+    step = max(1, -(-n_old // max(1, max_points)))
+    starts = np.arange(0, n_old, step)
+
+    def old(prefix: str, name: str, how: np.ufunc) -> Floats:
+        column = held[f"{prefix}:{name}"]
+        filled = np.ma.filled(column.astype(np.float64), np.nan)[:n_old]
+        return how.reduceat(filled, starts) if n_old else filled
+
+    def joined_by(prefix: str, how: np.ufunc, fresh: Mapping[str, Floats]) -> dict[str, Floats]:
+        return {name: np.concatenate([old(prefix, name, how), fresh[name]]) for name in columns}
+
+    counts = np.diff(starts, append=n_old)
+    means = joined_by("m", np.add, whole.values)
+    for name in columns:
+        means[name][: len(starts)] /= counts
+    return Trend(
+        wanted.machine or "",
+        np.concatenate([held["time_ns"][:n_old][starts], whole.time_ns]),
+        means,
+        joined_by("l", np.fmin, whole.low),
+        joined_by("h", np.fmax, whole.high),
+    )

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from ingest.contract.actions import Action
 from ingest.contract.rows import FeatureRow
 from ingest.journal.journal import Journal
+from ingest.journal.written import Replayed
 
 State = TypeVar("State")
 KEPT = 2
@@ -23,7 +24,8 @@ class Snapshots(Generic[State]):
     """Snapshots in a folder beside the journal.
 
     to_bytes and from_bytes turn a state into bytes and back; from_bytes raises ValueError for bytes of
-    another version, and the next older snapshot is tried. replay folds the rows and actions of one batch.
+    another version, and the next older snapshot is tried. replay folds the rows and
+    actions of one batch, at that batch's now_ns.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class Snapshots(Generic[State]):
         folder: Path,
         to_bytes: Callable[[State], bytes],
         from_bytes: Callable[[bytes], State],
-        replay: Callable[[State, tuple[FeatureRow, ...], tuple[Action, ...]], State],
+        replay: Callable[[State, tuple[FeatureRow, ...], tuple[Action, ...], int], State],
     ) -> None:
         self.folder = folder
         self._to_bytes = to_bytes
@@ -92,14 +94,13 @@ class Snapshots(Generic[State]):
             except ValueError:
                 continue
             break
+        journal.replay_from = batch_id
         return self.fold(state, journal.replay_after(batch_id))
 
-    def fold(
-        self, state: State, batches: Iterable[tuple[tuple[FeatureRow, ...], tuple[Action, ...]]]
-    ) -> State:
+    def fold(self, state: State, batches: Iterable[Replayed]) -> State:
         """Fold stored batches over a state, in order."""
-        for rows, actions in batches:
-            state = self._replay(state, rows, actions)
+        for rows, actions, now_ns in batches:
+            state = self._replay(state, rows, actions, now_ns)
         return state
 
 

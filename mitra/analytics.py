@@ -27,6 +27,7 @@ from ingest.gate import Gate
 from ingest.host import Host, Send
 from ingest.inbox import Inbox
 from ingest.journal.journal import Journal, JournalError
+from ingest.keeper import Keeper
 from ingest.metrics import MetricsFile
 from ingest.mqtt import BrokerError, Link, broker_of
 from ingest.snapshots import Snapshots
@@ -75,11 +76,12 @@ def load_config(path: Path) -> AnalyticsConfig:
 
 
 def snapshots_of(folder: Path, plant: Plant, settings: Settings) -> Snapshots[StreamState]:
-    """The models' state on disk. Rows carry their own time, so a replay needs no clock."""
+    """The models' state on disk, and how what was stored after it is folded."""
 
-    def fold(state: StreamState, rows: Sequence[FeatureRow], actions: Sequence[Action]) -> StreamState:
-        latest_ns = max((row.time_ns for row in rows), default=0)
-        return replay(state, rows, actions, latest_ns)[0]
+    def fold(
+        state: StreamState, rows: Sequence[FeatureRow], actions: Sequence[Action], now_ns: int
+    ) -> StreamState:
+        return replay(state, rows, actions, now_ns)[0]
 
     return Snapshots(folder, dump, lambda raw: load(raw, plant, settings), fold)
 
@@ -127,6 +129,8 @@ def run(config: AnalyticsConfig) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    keeper = Keeper(journal, Path(config.history))
+    keeper.start()
     link.start(inbox.offer)
     if not link.wait_open(FIRST_OPEN_S):
         log.warning(
@@ -139,6 +143,7 @@ def run(config: AnalyticsConfig) -> None:
         Path(config.ready).touch()
     stream.run()
     link.stop()
+    keeper.stop()
     journal.close()
 
 

@@ -81,6 +81,11 @@ def names_of(text: str) -> tuple[str, ...]:
     return msgspec.json.decode(text, type=tuple[str, ...])
 
 
+def column_sets(db: sqlite3.Connection) -> dict[int, tuple[str, ...]]:
+    """Ordered column names by the id of their set."""
+    return {number: names_of(text) for number, text in db.execute("SELECT id, names FROM column_set")}
+
+
 def signed64(count: int) -> int:
     """SQLite integers are signed: a count above 2^63 wraps.
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 
-from ingest.contract.actions import Action
-from ingest.contract.rows import FeatureRow, Outputs, StopAdvice
+from ingest.contract.rows import Outputs, StopAdvice
 from ingest.journal import quarantine, told, written
 from ingest.journal.entry import ClockVerdict, Intake, Quarantined
 from ingest.journal.interned import Interned, Pen, signed64
 from ingest.journal.schema import JournalError, open_writer
 from ingest.journal.waveforms import WaveformPolicy, WaveformRule
 
+MAX_ID = (1 << 63) - 1
 LONG_LOG_PAGES = 8_192
 LONG_LOG_BATCHES = 512
 DISK_FULL = frozenset(
@@ -45,8 +45,8 @@ class Journal:
         self._thin = told.Thinning(judgement_every_s)
         self._latest = written.LatestScalars(self._db)
         self._log_pages = self._unmoved_batches = 0
-        self.replay_from = 0
-        """Batches after this one are kept for a restart, whatever the retention says."""
+        self.replay_from: int | None = None
+        """Batches after this one are kept for a restart; None: nothing is folded."""
         self.batch_id: int = self._one("SELECT coalesce(max(id), 0) FROM batch")
         self._next_row = 1 + max(
             self._one("SELECT coalesce(max(id), 0) FROM feature_row"),
@@ -106,8 +106,8 @@ class Journal:
         told.counters(pen, intake, outputs)
         return pen.batch_id
 
-    def replay_after(self, batch_id: int) -> Iterator[tuple[tuple[FeatureRow, ...], tuple[Action, ...]]]:
-        """Rows and actions of each later batch, in the order in which they were folded."""
+    def replay_after(self, batch_id: int) -> Iterator[written.Replayed]:
+        """Rows, actions and time of each later batch, in the order in which they were folded."""
         return written.replay(self._db, self._lock, batch_id)
 
     def checkpoint(self) -> int:
@@ -140,6 +140,57 @@ class Journal:
             (number, receive_ns, msgspec.msgpack.decode(body, type=StopAdvice))
             for number, receive_ns, body in found
         ]
+
+    def forget(self, table: str, upto_id: int, before: tuple[str, int], at_a_time: int) -> int:
+        """Delete rows with id <= upto_id that are older than before = (time column, ns); how many.
+
+        Each transaction is short. What a restart has to fold stays, and so does the newest row: numbers must
+        never be given twice.
+        """
+        n_deleted = 0
+        while True:
+            with self._lock:
+                newest_id = self._one(f"SELECT coalesce(max(id), 0) FROM {table}")  # noqa: S608
+                limit = min(upto_id, newest_id - 1, self._foldable_from(table))
+                last, newest, n_rows = self._db.execute(
+                    f"SELECT max(id), max({before[0]}), count(*) FROM "  # noqa: S608 (names of our own tables)
+                    f"(SELECT id, {before[0]} FROM {table} ORDER BY id LIMIT ?)",
+                    (at_a_time,),
+                ).fetchone()
+                if n_rows and last == newest_id:
+                    last, n_rows = last - 1, n_rows - 1
+                if n_rows == 0 or last > limit or newest >= before[1]:
+                    return n_deleted
+                self._db.execute(f"DELETE FROM {table} WHERE id <= ?", (last,))  # noqa: S608
+            n_deleted += int(n_rows)
+
+    def _foldable_from(self, table: str) -> int:
+        """The last id of a table that a restart does not need."""
+        if table != "feature_row" or self.replay_from is None:
+            return MAX_ID
+        found = self._db.execute(
+            "SELECT last_row FROM batch WHERE id <= ? ORDER BY id DESC", (self.replay_from,)
+        )
+        row = found.fetchone()
+        return int(row[0]) if row else 0
+
+    def forget_batches(self, at_a_time: int) -> int:
+        """Delete the lines of batches that no restart needs; how many."""
+        with self._lock:
+            upto = self.batch_id if self.replay_from is None else self.replay_from
+            return self._db.execute(
+                "DELETE FROM batch WHERE id IN (SELECT id FROM batch WHERE id < ? ORDER BY id LIMIT ?)",
+                (upto, at_a_time),
+            ).rowcount
+
+    def forget_digests(self, before_ns: int, at_a_time: int) -> int:
+        """Delete digests of re-sends that are older than before_ns; how many."""
+        with self._lock:
+            return self._db.execute(
+                "DELETE FROM seen WHERE (machine_id, digest) IN "
+                "(SELECT machine_id, digest FROM seen WHERE receive_ns < ? LIMIT ?)",
+                (before_ns, at_a_time),
+            ).rowcount
 
     def meta(self, name: str) -> str | int | bytes | None:
         """A remembered value, or None."""

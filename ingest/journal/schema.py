@@ -88,6 +88,7 @@ CREATE TABLE IF NOT EXISTS stored_run (
 CREATE TABLE IF NOT EXISTS seen (
     machine_id INTEGER NOT NULL, digest INTEGER NOT NULL, receive_ns INTEGER NOT NULL,
     PRIMARY KEY (machine_id, digest)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS seen_received ON seen (receive_ns);
 
 CREATE TABLE IF NOT EXISTS clock (node_id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS node_state (

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,6 +18,7 @@ from ingest.journal.entry import Intake
 from ingest.journal.interned import Interned, Pen, names_of, signed64, unsigned64
 from ingest.journal.waveforms import Recent, WaveformRule
 
+Replayed: TypeAlias = tuple[tuple[FeatureRow, ...], tuple[Action, ...], int]
 ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE_ACTION = msgspec.msgpack.Decoder(Action).decode
 _DECODE_SCALARS = msgspec.msgpack.Decoder(dict[str, tuple[float, int]]).decode
@@ -220,14 +222,13 @@ def latest(
     pen.db.executemany(_LATEST, lines)
 
 
-def replay(
-    db: sqlite3.Connection, lock: AbstractContextManager[object], batch_id: int
-) -> Iterator[tuple[tuple[FeatureRow, ...], tuple[Action, ...]]]:
-    """Rows and actions of the batches after batch_id, in order, read a few batches at a time."""
+def replay(db: sqlite3.Connection, lock: AbstractContextManager[object], batch_id: int) -> Iterator[Replayed]:
+    """Rows, actions and time of the batches after batch_id, in order, read a few batches at a time."""
     while True:
         with lock:
             batches = db.execute(
-                "SELECT id, first_row, last_row FROM batch WHERE id > ? ORDER BY id LIMIT 64", (batch_id,)
+                "SELECT id, first_row, last_row, now_ns FROM batch WHERE id > ? ORDER BY id LIMIT 64",
+                (batch_id,),
             ).fetchall()
             if not batches:
                 return
@@ -236,9 +237,9 @@ def replay(
                 "SELECT batch_id, body FROM applied_action WHERE batch_id BETWEEN ? AND ? ORDER BY id",
                 (batches[0][0], batches[-1][0]),
             ).fetchall()
-        for number, first, last in batches:
+        for number, first, last, now_ns in batches:
             actions = tuple(_DECODE_ACTION(body) for at, body in said if at == number)
-            yield tuple(rows[i] for i in range(first, last + 1) if i in rows), actions
+            yield tuple(rows[i] for i in range(first, last + 1) if i in rows), actions, now_ns
         batch_id = batches[-1][0]
 
 

@@ -1,0 +1,1 @@
+"""The past in immutable Parquet segments: written by the keeper, read through DuckDB by anyone."""

@@ -21,7 +21,7 @@ from mitra.exits import PersonError
 from mitra.house import House, Ports, secrets_of
 from mitra.layout import Layout, make_folder, writing
 from mitra.supervisor import Supervisor, free_port, port_is_free
-from mitra.tally import tally
+from mitra.tally import Tally, tally
 from mitra.technicians import Script, enrol_people
 from simulators.plant import PlantFile, PlantRequest, write_plant
 
@@ -99,15 +99,12 @@ class Demo:
             self.supervisor.stop_one(f"edge-{gateway.id}")
         deadline = time.monotonic() + SETTLE_S
         before = -1
-        while time.monotonic() < deadline:
-            found = self._tally()
-            if found.made == found.stored + found.gap_declared or found.stored == before:
-                break
-            before = found.stored
+        while before != (stored := self._tally().stored) and time.monotonic() < deadline:
+            before = stored
             time.sleep(1.0)
 
-    def _tally(self) -> Any:
-        edges = [self.house.layout.edge(gateway.id) for gateway in self.house.plant.gateway]
+    def _tally(self) -> Tally:
+        edges = [(one.id, self.house.layout.edge(one.id)) for one in self.house.plant.gateway]
         return tally(self.house.layout.journal, edges)
 
     def report(self, script: Script | None) -> dict[str, Any]:

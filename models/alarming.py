@@ -9,7 +9,7 @@ from models.alarms.book import Alarm
 from models.alarms.policy import DOMAIN_OF, PRIORITY, RANK, Domain, Severity
 from models.diagnosis.rules import UNKNOWN, Diagnosis
 from models.diagnosis.sensor import FAULTS as SENSOR_FAULTS
-from models.health.assess import ALARM
+from models.health.assess import ALARM, THERMAL
 from models.online.columns import COMPONENTS
 from models.online.step import DEAD, PASSING, RISKY, SATURATED, SILENT, STANDS
 from models.state import Advised, SensorWatch
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from models.state import StreamState
 
 MODEL_ID = "online-1"
-OWN_ALARM_BELOW = 50.0
+HOT_BELOW = 34.0
+"""Only a declared temperature limit brings health so low: an alarm of its own. A mere rise is a symptom."""
 CALM_DOMAIN_ABOVE = 75.0
 MIN_CONFIDENCE = 0.3
 WORSE_HEALTH = 10.0
 WORSE_VELOCITY = 1.2
+WORSE_AFTER = 5.0
 SENSOR_CALM_ROWS = 20
 
 
@@ -68,11 +70,11 @@ def _domain_health(judged: Judged) -> dict[Domain, tuple[float, str]]:
 
 
 def _severity(state: StreamState, judged: Judged) -> Severity:
-    m = judged.m
-    if state.memory.physics[m] < 1.0:
+    i, lists = judged.i, judged.lists
+    if lists.physics[i] < 1.0:
         return "statistical"
-    in_zone_d = judged.lists.zone[judged.i] == 4
-    return "dangerous" if in_zone_d or state.memory.health[m] < state.settings.stop_health else "physical"
+    in_zone_d = lists.zone[i] == 4
+    return "dangerous" if in_zone_d or lists.health[i] < state.settings.stop_health else "physical"
 
 
 def _raise(
@@ -85,9 +87,14 @@ def _raise(
     changes: list[AlarmChange] = []
     machine = state.machines[judged.m]
     worst = _domain_health(judged)
-    sick = [domain for domain, (health, _) in worst.items() if health < OWN_ALARM_BELOW]
-    if not sick and not state.book.has(row.machine):
-        sick = [min(worst, key=lambda domain: worst[domain][0])]
+    sick = [min(worst, key=lambda domain: worst[domain][0])]
+    standing = [
+        alarm.domain for alarm in state.book.of(row.machine) if alarm.active and alarm.domain != "sensor"
+    ]
+    if standing and sick[0] not in standing:
+        sick[0] = standing[0]
+    if "thermal" not in sick and judged.lists.health_by[judged.i][THERMAL] < HOT_BELOW:
+        sick.append("thermal")
     named = diagnosis is not None and diagnosis.fault != UNKNOWN and diagnosis.confidence >= MIN_CONFIDENCE
     for domain in sick:
         health, component = worst[domain]
@@ -107,7 +114,7 @@ def _raise(
             reasons=reasons,
         )
         alarm.peak_ratio = max(alarm.peak_ratio, judged.lists.ratio[judged.i])
-        alarm.peak_physics = max(alarm.peak_physics, float(state.memory.physics[judged.m]))
+        alarm.peak_physics = max(alarm.peak_physics, judged.lists.physics[judged.i])
         better = fits and not alarm.diagnosed and alarm.cause != cause
         graver = RANK[priority] > RANK[alarm.priority]
         if graver:
@@ -115,13 +122,14 @@ def _raise(
         if change is not None:
             changes.append(change)
         elif better or graver:
-            changes.append(_reword(alarm, cause if fits else alarm.cause, row.time_ns, reasons))
+            event = "diagnosed" if better else "escalated"
+            changes.append(_reword(alarm, cause if fits else alarm.cause, event, row.time_ns, reasons))
         alarm.diagnosed = alarm.diagnosed or fits
     return changes
 
 
-def _reword(alarm: Alarm, cause: str, time_ns: int, reasons: tuple[Reason, ...]) -> AlarmChange:
-    """The same alarm, better understood."""
+def _reword(alarm: Alarm, cause: str, event: str, time_ns: int, reasons: tuple[Reason, ...]) -> AlarmChange:
+    """The same alarm, better understood or more urgent."""
     alarm.cause = cause
     return AlarmChange(
         alarm.alarm_id,
@@ -131,7 +139,7 @@ def _reword(alarm: Alarm, cause: str, time_ns: int, reasons: tuple[Reason, ...])
         alarm.state,
         alarm.priority,
         time_ns,
-        "diagnosed",
+        event,
         reasons=reasons,
         health=alarm.health,
         until_ns=alarm.until_ns,
@@ -199,9 +207,10 @@ def _advise(
     diagnosis: Diagnosis | None,
     reasons: tuple[Reason, ...],
 ) -> StopAdvice | None:
-    """One advice an episode.
+    """One advice an episode; again when things got clearly worse, or after `readvise_s` of standing risk.
 
-    Again only after a person rejected it and things got clearly worse, or stayed risky.
+    Whether people are then asked again is decided by control, which knows what they answered and how often
+    they may be disturbed; nothing flows back from there.
     """
     alarm = next((a for a in state.book.of(row.machine) if a.active and a.domain != "sensor"), None)
     if alarm is None:
@@ -210,11 +219,11 @@ def _advise(
     velocity = float(judged.verdicts.velocity_mm_s[judged.i])
     last = state.advised.get(row.machine)
     if last is not None and last.alarm_id == alarm.alarm_id:
-        if not last.rejected_ns:
-            return None
         worse = health < last.health - WORSE_HEALTH or velocity > last.velocity_mm_s * WORSE_VELOCITY
-        waited = (row.time_ns - last.rejected_ns) * 1e-9 >= state.settings.readvise_s
-        if not (worse or waited):
+        since_s = (row.time_ns - last.time_ns) * 1e-9
+        if not (
+            since_s >= state.settings.readvise_s or (worse and since_s >= WORSE_AFTER * state.settings.stop_s)
+        ):
             return None
     state.advised[row.machine] = Advised(alarm.alarm_id, row.time_ns, health, velocity)
     since_ns = int(row.time_ns - state.settings.stop_s * 1e9)

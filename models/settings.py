@@ -20,8 +20,7 @@ class Settings:
     (both); clear_rows, clear_s: how long it must be gone before the alarm returns; stop_rows, stop_s: how
     long a high risk must stand before a stop is advised; false_alarms_per_machine_month: what thresholds aim
     at; severe_db: rise over the baseline that is an alarm of its own; stop_health: health below which a stop
-    is advised; readvise_s: after a person rejected a stop, it is advised again when things got clearly worse,
-    or still are as bad after this time.
+    is advised; readvise_s: after this time of standing risk it is advised again, sooner when clearly worse.
     Raises ValueError outside sensible limits.
     """
 

@@ -31,7 +31,6 @@ class Advised:
     time_ns: int
     health: float
     velocity_mm_s: float
-    rejected_ns: int = 0
 
 
 @dataclass(slots=True)

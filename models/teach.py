@@ -40,7 +40,6 @@ ALARM_KINDS = frozenset(
         ActionKind.RETURN_TO_SERVICE,
     }
 )
-REJECTED = "rejected"
 
 
 def hear(state: StreamState, action: Action) -> list[AlarmChange]:
@@ -55,9 +54,6 @@ def hear(state: StreamState, action: Action) -> list[AlarmChange]:
         state.actions_seen.popitem(last=False)
     if action.machine not in state.index:
         state.drop("action for a machine that is not in the plant file")
-        return []
-    if action.values.get("proposal") == REJECTED and action.machine in state.advised:
-        state.advised[action.machine].rejected_ns = action.time_ns
         return []
     if action.kind in ALARM_KINDS:
         return state.book.act(action)

@@ -22,7 +22,7 @@ from edge.config import AgentConfig, Broker
 from edge.intake import Intake
 from edge.link import Arrived, Closed, Event, Opened, Session, Subscribed
 from edge.log import say
-from edge.node import Acquire, Close, Command, EdgeNode, Forget, Link, Note, Now, Publish, Subscribe
+from edge.node import Acquire, Close, Command, Damaged, EdgeNode, Forget, Link, Note, Now, Publish, Subscribe
 from edge.outbox import Commit
 from edge.outbox_file import Connect, connect_sqlite
 from edge.outbox_rows import Counts, Stored
@@ -249,6 +249,10 @@ class Agent:
                         self._session.subscribe(command)
                 case Acquire(request):
                     self._acquire(request, at)
+                case Damaged(row):
+                    gap = self._store.replace_damaged(row, at)
+                    if gap is not None:
+                        self._do(self._node.again(gap.n, gap, at), at)
                 case Note(event, detail):
                     say(event, detail=detail)
                 case Close(reason):

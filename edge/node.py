@@ -96,7 +96,14 @@ class Note:
     detail: str = ""
 
 
-Command = Publish | Subscribe | Close | Forget | Acquire | Note
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A stored body cannot be read: replace it by a gap record, and give that to `again`."""
+
+    row: Stored
+
+
+Command = Publish | Subscribe | Close | Forget | Acquire | Note | Damaged
 
 
 class EdgeNode:
@@ -322,6 +329,11 @@ class EdgeNode:
         return self._send(row, now, historical=True)
 
     def _send(self, row: Stored, now: Now, *, historical: bool) -> tuple[Command, ...]:
+        body: bytes | None = row.body
+        if historical and row.kind is not RowKind.GAP:
+            body = wire.as_historical(row.body)
+        if body is None:
+            return (Damaged(row),)
         birth: tuple[Command, ...] = ()
         if row.machine == self.node:
             topic = node_topic(self.site, Kind.NDATA, self.node)
@@ -332,7 +344,6 @@ class EdgeNode:
             if not topic:
                 topic = device_topic(self.site, Kind.DDATA, self.node, row.machine)
                 self._topics[row.machine] = topic
-        body = wire.as_historical(row.body) if historical and row.kind is not RowKind.GAP else row.body
         self.window.sent(row.n, row.machine, len(body), backlog=historical, mono_ns=now.mono_ns)
         return (*birth, Publish(topic, wire.with_seq(body, self._next_seq())))
 

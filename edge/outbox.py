@@ -31,9 +31,12 @@ from ingest.contract.payload import Committed
 from ingest.contract.rejected import Rejected
 from ingest.contract.values import Message
 
+DAMAGED = "outbox_damaged"
 _NS_PER_H = 3_600_000_000_000
 _READ_BYTES = 16 * 1024 * 1024
 _FREE_CHECK_COMMITS = 64
+_MAX_HOLES = 24
+"""Holes among the keys of one boot: the host's word can name only so many runs (MAX_COMMITTED_RANGES)."""
 _READ = "SELECT n, machine, time_ns, kind, body FROM message WHERE n >= ? AND n < ? ORDER BY n LIMIT ?"
 
 
@@ -78,18 +81,23 @@ class Outbox:
         self, path: Path, node: str, limits: OutboxLimits, mono_ns: int, connect: Connect = connect_sqlite
     ) -> None:
         self.path, self.limits = path, limits
-        self.boot_id = secrets.randbits(63)
+        self.boot_id = 0
         self._mono_ns = mono_ns
         self._n_commits = 0
         self._connection = open_outbox(path, connect)
         try:
             self._rows = Rows(self._connection, node)
-            with self._transaction():
-                self._rows.begin_boot(self.boot_id)
+            self._begin_boot()
         except sqlite3.Error as error:
             self._connection.close()
             raise failure(error) from error
         self._room = Room(self._rows)
+
+    def _begin_boot(self) -> None:
+        boot_id = secrets.randbits(63)
+        with self._transaction():
+            self._rows.begin_boot(boot_id)
+        self.boot_id = boot_id
 
     @property
     def channels(self) -> Channels:
@@ -128,6 +136,8 @@ class Outbox:
         """
         if messages or losses:
             self._check_free()
+        if self._rows.holes > _MAX_HOLES:
+            self._begin_boot()
         with self._transaction():
             self._rows.count(ran_ns=max(0, mono_ns - self._mono_ns))
             forgotten = tuple(n for one in committed for n in self._forget(one))
@@ -157,6 +167,11 @@ class Outbox:
             with self._transaction():
                 self._rows.hand(new)
         return rows
+
+    def replace_damaged(self, row: Stored) -> Stored:
+        """A gap record in the place and under the key of a row whose body cannot be read."""
+        with self._transaction():
+            return self._rows.replace_by_gap(row.n, row.machine, row.time_ns, len(row.body), DAMAGED)
 
     def next_bdseq(self) -> int:
         """Number of the next MQTT session, 0 to 255; kept, so that no old will is taken for a new one."""

@@ -94,6 +94,7 @@ class Rows:
         self.node = node
         self.run = connection.execute
         self.run_many = connection.executemany
+        self.holes = 0
         self.load()
 
     def load(self) -> None:
@@ -151,6 +152,7 @@ class Rows:
         self.run("INSERT INTO boot VALUES (?, ?)", (self.next_n, boot_id))
         self.load()
         self.admit(self.node, None)
+        self.holes = 0
 
     def key_of(self, n: int) -> MessageKey:
         """The key under which row n travels."""
@@ -252,11 +254,12 @@ class Rows:
         self._open_gaps[loss.machine, loss.reason] = (n, gap)
         return row
 
-    def replace_by_gap(self, n: int, machine: str, time_ns: int, size: int, reason: str) -> None:
+    def replace_by_gap(self, n: int, machine: str, time_ns: int, size: int, reason: str) -> Stored:
         """The host may have this message already: the gap takes its key, so that only one of them counts."""
         row = self._gap_row(n, Gap(self.node, machine, time_ns, time_ns, 1, reason))
         self.rewrite(n, RowKind.GAP, row.body, size)
         self.count(gap_declared=1, in_outbox=-1)
+        return row
 
     def _gap_row(self, n: int, gap: Gap) -> Stored:
         keyed = replace(gap, key=self.key_of(n))

@@ -107,6 +107,15 @@ class Store:
             self._trouble(error, now)
             return None
 
+    def replace_damaged(self, row: Stored, now: Now) -> Stored | None:
+        """The gap record that takes the place of a damaged row; None when that cannot be stored now."""
+        say("row_damaged", logging.ERROR, machine=row.machine, time_ns=row.time_ns)
+        try:
+            return self.outbox.replace_damaged(row)
+        except (OutboxUnavailable, OutboxCorrupt) as error:
+            self._trouble(error, now)
+            return None
+
     def next_bdseq(self, now: Now) -> int:
         """Number of the next MQTT session; kept if the disk allows it."""
         try:

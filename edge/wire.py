@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from ingest.contract import channels as ch
 from ingest.contract.metrics import DataType, add_metric
 from ingest.contract.payload import SAMPLE_TYPES, Birth, write_gap, write_message
@@ -40,9 +42,18 @@ def with_seq(body: bytes, seq: int) -> bytes:
     return body + _TAILS[seq]
 
 
-def as_historical(body: bytes) -> bytes:
-    """The same body with every metric flagged as stored before it was sent."""
-    payload = Payload.FromString(body)
+def _read(body: bytes) -> Payload | None:
+    try:
+        return Payload.FromString(body)
+    except DecodeError:
+        return None  # the file was damaged where nobody checks: inside a blob
+
+
+def as_historical(body: bytes) -> bytes | None:
+    """The same body with every metric flagged as stored before it was sent; None when it is damaged."""
+    payload = _read(body)
+    if payload is None:
+        return None
     for metric in payload.metrics:
         metric.is_historical = True
     return payload.SerializeToString()
@@ -50,7 +61,9 @@ def as_historical(body: bytes) -> bytes:
 
 def without_waveforms(body: bytes) -> bytes | None:
     """The body with its scalars only, saying how many waveforms were taken out; None when nothing is left."""
-    payload = Payload.FromString(body)
+    payload = _read(body)
+    if payload is None:
+        return None
     kept = [metric for metric in payload.metrics if metric.datatype not in SAMPLE_TYPES]
     n_waveforms = len(payload.metrics) - len(kept)
     thin = Payload(timestamp=payload.timestamp)

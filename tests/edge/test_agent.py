@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +13,10 @@ Make = Callable[..., Any]
 
 
 def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    from time import monotonic, sleep
-
-    end = monotonic() + seconds
+    end = time.monotonic() + seconds
     while not condition():
-        assert monotonic() < end, "not in time"
-        sleep(0.02)
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
 
 
 def test_what_is_made_reaches_the_host_once_and_is_then_forgotten(make_host: Make, make_agent: Make) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from control.merkle import append, consistency_proof, leaf_hash, range_hash
+from control.merkle import leaf_hash
+from control.merkle_proof import append, consistency_proof, range_hash
 from ingest.contract.approval.keys import PrivateKey, PublicKey, public_of, sign
 from ingest.contract.approval.strict import b64, canonical
 

@@ -1,15 +1,10 @@
-"""The Merkle tree of RFC 6962 (section 2.1): hashes, roots, consistency. Standard library only, pure.
-
-Hashes are 32 bytes. `Get(level, index)` gives the stored hash of a complete subtree of 2**level leaves.
-"""
+"""The Merkle tree of RFC 6962 (section 2.1): hashes and roots, from leaves alone. Standard library only."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
-Get = Callable[[int, int], bytes]
-Put = Callable[[int, int, bytes], None]
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -24,94 +19,28 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes, computed from nothing else.
+    """The root over leaf hashes.
 
     >>> root_of([]) == EMPTY_ROOT, root_of([leaf_hash(b"a")]) == leaf_hash(b"a")
     (True, True)
     """
-    if not leaves:
-        return EMPTY_ROOT
-    peaks: list[tuple[int, bytes]] = []
-    for leaf in leaves:
-        level, found = 0, leaf
+    return roots_at(leaves, (len(leaves),))[len(leaves)]
+
+
+def roots_at(leaves: Sequence[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
+    """The roots over the first `size` leaves, for every size asked for that there are leaves for."""
+    wanted, found, peaks = set(sizes), {}, list[tuple[int, bytes]]()
+    if 0 in wanted:
+        found[0] = EMPTY_ROOT
+    for count, leaf in enumerate(leaves, 1):
+        level, top = 0, leaf
         while peaks and peaks[-1][0] == level:
-            found = node_hash(peaks.pop()[1], found)
+            top = node_hash(peaks.pop()[1], top)
             level += 1
-        peaks.append((level, found))
-    root = peaks.pop()[1]
-    while peaks:
-        root = node_hash(peaks.pop()[1], root)
-    return root
-
-
-def append(get: Get, put: Put, size: int, leaf: bytes) -> None:
-    """Store leaf number `size` and every subtree that it completes."""
-    put(0, size, leaf)
-    level, index = 0, size
-    while index & 1:
-        leaf = node_hash(get(level, index - 1), leaf)
-        level, index = level + 1, index >> 1
-        put(level, index, leaf)
-
-
-def range_hash(get: Get, start: int, end: int) -> bytes:
-    """The hash over leaves start..end-1, as the tree would have it."""
-    count = end - start
-    if count == 0:
-        return EMPTY_ROOT
-    if count & (count - 1) == 0 and start % count == 0:
-        return get(count.bit_length() - 1, start // count)
-    split = 1 << ((count - 1).bit_length() - 1)
-    return node_hash(range_hash(get, start, start + split), range_hash(get, start + split, end))
-
-
-def consistency_proof(get: Get, old: int, new: int) -> list[bytes]:
-    """Hashes that show the first `old` of `new` leaves unchanged (RFC 6962, 2.1.2)."""
-    if not 0 <= old <= new:
-        raise ValueError(f"need 0 <= old <= new, got {old}, {new}")
-    if old in {0, new}:
-        return []
-    proof: list[bytes] = []
-    start, end, whole = 0, new, True
-    steps: list[bytes] = []
-    while old != end:
-        split = 1 << ((end - start - 1).bit_length() - 1)
-        if old - start <= split:
-            steps.append(range_hash(get, start + split, end))
-            end = start + split
-        else:
-            steps.append(range_hash(get, start, start + split))
-            start += split
-            whole = False
-    if not whole:
-        proof.append(range_hash(get, start, end))
-    proof.extend(reversed(steps))
-    return proof
-
-
-def is_consistent(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """True when proof shows that the tree of `new` leaves extends the one of `old` (RFC 9162, 2.1.4.2)."""
-    if old > new or old < 0:
-        return False
-    if old in {0, new}:
-        return not proof and (old == 0 or old_root == new_root)
-    path = list(proof)
-    if old & (old - 1) == 0:
-        path.insert(0, old_root)
-    if not path:
-        return False
-    first, last = old - 1, new - 1
-    while first & 1:
-        first, last = first >> 1, last >> 1
-    old_found = new_found = path[0]
-    for step in path[1:]:
-        if last == 0:
-            return False
-        if first & 1 or first == last:
-            old_found, new_found = node_hash(step, old_found), node_hash(step, new_found)
-            while first and not first & 1:
-                first, last = first >> 1, last >> 1
-        else:
-            new_found = node_hash(new_found, step)
-        first, last = first >> 1, last >> 1
-    return last == 0 and old_found == old_root and new_found == new_root
+        peaks.append((level, top))
+        if count in wanted:
+            root = peaks[-1][1]
+            for _, left in reversed(peaks[:-1]):
+                root = node_hash(left, root)
+            found[count] = root
+    return found

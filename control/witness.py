@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from control.audit import CHECKPOINT_DOMAIN, COSIGN_DOMAIN
 from control.config import load_public_key
 from control.keyfile import load_or_make_key
-from control.merkle import EMPTY_ROOT, is_consistent
+from control.merkle import EMPTY_ROOT
+from control.merkle_proof import is_consistent
 from ingest.contract.approval.keys import PrivateKey, PublicKey, is_signature, public_of, sign
 from ingest.contract.approval.settings import SettingsError, build
 from ingest.contract.approval.strict import (

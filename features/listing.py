@@ -51,31 +51,38 @@ def features_markdown() -> str:
     derived = [(f"`{name}`", unit, fault, needs) for name, unit, fault, needs in _DERIVED_TEMPERATURE]
     derived += [(f"`{f.name}`", f.unit, f.fault, ", ".join(sorted(f.needs))) for f in DERIVED_POWER]
     demanded = [(f"`{f.function}`", f.what, f.fault, f.source, f"{f.cost_ms:g}") for f in ON_DEMAND]
-    return "\n\n".join(
-        [
-            "# Features",
-            "Made from the tables in `features/` by `python -m features.listing`; do not edit. 1 as a unit means "
-            "dimensionless. A value is missing (NaN) when what it needs is not known, when the rate does not reach "
-            "so far, or when a sample of the block is not finite.",
-            f"## Every block, every axis: {len(FEATURES)}",
-            "The mean is removed before anything else is computed, so `rms_g` is the standard deviation. Amplitudes "
-            "are peak values of a sine; lines are looked for 1 % around their place.",
-            table(
-                ("Column", "Unit", "Fault that moves it", "Needs", "Definition or source", "Cadence"),
-                streamed,
-            ),
-            "## Every message, over its axes",
-            table(("Column", "Unit", "Fault that moves it", "How"), vectors),
-            "## Every message, from its scalars",
-            "Each scalar channel keeps its own name. `speed_hz` is the speed the orders were taken at: the message's, "
-            "else the rated one.",
-            table(("Column", "Unit", "Fault that moves it", "Needs"), derived),
-            "## On demand, per machine",
-            "Dearer than the stream may pay. Cost: milliseconds for 8,192 samples on one core of the development "
-            "machine (AMD EPYC).",
-            table(("Function", "What", "Fault that moves it", "Source", "Cost, ms"), demanded),
-        ]
-    )
+    columns = ("Column", "Unit", "Fault that moves it")
+    return f"""\
+# Features
+
+Made from the tables in `features/` by `python -m features.listing`; do not edit. 1 as a unit means
+dimensionless. A value is missing (NaN) when what it needs is not known, when the rate does not reach so
+far, or when a sample of the block is not finite.
+
+## Every block, every axis: {len(FEATURES)}
+
+The mean is removed before anything else is computed, so `rms_g` is the standard deviation. Amplitudes
+are peak values of a sine; a line is looked for 1 % around its place.
+
+{table((*columns, "Needs", "Definition or source", "Cadence"), streamed)}
+
+## Every message, over its axes
+
+{table((*columns, "How"), vectors)}
+
+## Every message, from its scalars
+
+Each scalar channel keeps its own name. `speed_hz` is the speed the orders were taken at: the message's,
+else the rated one.
+
+{table((*columns, "Needs"), derived)}
+
+## On demand, per machine
+
+Dearer than the stream may pay. Cost: milliseconds for 8,192 samples on one core of the development
+machine (AMD EPYC).
+
+{table(("Function", "What", "Fault that moves it", "Source", "Cost, ms"), demanded)}"""
 
 
 if __name__ == "__main__":

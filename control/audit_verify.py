@@ -1,7 +1,7 @@
 """Verify an exported audit log offline: `python -m control.audit_verify EXPORT --log-key FILE`.
 
-For a third party: this file and `merkle.py`, Python's standard library and `cryptography` are all it takes. It
-finds every edited, deleted, reordered or cut off entry, and with the witnesses' cosignatures (or a second
+For a third party: this file and `merkle.py`, Python's standard library and `cryptography` are all it takes.
+It finds every edited, deleted, reordered or cut off entry, and with witnesses' cosignatures (or a second
 export) a fork.
 """
 

@@ -1,4 +1,4 @@
-"""Growing a stored Merkle tree, and proofs that it only grew (RFC 6962, section 2.1; RFC 9162, section 2.1.4).
+"""Growing a stored Merkle tree, and proofs that it only grew (RFC 6962 2.1, RFC 9162 2.1.4).
 
 Pure. `Get(level, index)` gives the stored hash of a complete subtree of 2**level leaves.
 """

@@ -22,7 +22,9 @@ MODEL_ID = "online-1"
 HOT_BELOW = 34.0
 """Only a declared temperature limit brings health so low: an alarm of its own. A mere rise is a symptom."""
 CALM_DOMAIN_ABOVE = 75.0
-MIN_CONFIDENCE = 0.3
+MIN_CONFIDENCE = 0.4
+SURER = 0.1
+"""How much surer a later diagnosis must be to rename an alarm."""
 WORSE_HEALTH = 10.0
 WORSE_VELOCITY = 1.2
 WORSE_AFTER = 5.0
@@ -115,7 +117,8 @@ def _raise(
         )
         alarm.peak_ratio = max(alarm.peak_ratio, judged.lists.ratio[judged.i])
         alarm.peak_physics = max(alarm.peak_physics, judged.lists.physics[judged.i])
-        better = fits and not alarm.diagnosed and alarm.cause != cause
+        sure = diagnosis.confidence if fits and diagnosis is not None else 0.0
+        better = alarm.cause != cause and sure > alarm.confidence + SURER
         graver = RANK[priority] > RANK[alarm.priority]
         if graver:
             alarm.priority = priority
@@ -123,8 +126,9 @@ def _raise(
             changes.append(change)
         elif better or graver:
             event = "diagnosed" if better else "escalated"
-            changes.append(_reword(alarm, cause if fits else alarm.cause, event, row.time_ns, reasons))
-        alarm.diagnosed = alarm.diagnosed or fits
+            changes.append(_reword(alarm, cause if better else alarm.cause, event, row.time_ns, reasons))
+        if alarm.cause == cause:
+            alarm.confidence = max(alarm.confidence, sure)
     return changes
 
 
@@ -150,12 +154,10 @@ def _clear(state: StreamState, row: FeatureRow, judged: Judged, in_alarm: bool) 
     changes: list[AlarmChange] = []
     worst = _domain_health(judged)
     for alarm in state.book.of(row.machine):
-        if not alarm.active:
+        if not alarm.active or alarm.domain == "sensor":
             continue
-        if alarm.domain == "sensor":
-            continue
-        calm = worst[alarm.domain][0] > CALM_DOMAIN_ABOVE
-        if not in_alarm or calm:
+        cooled = alarm.domain == "thermal" and worst["thermal"][0] > CALM_DOMAIN_ABOVE
+        if not in_alarm or cooled:
             alarm.health = worst[alarm.domain][0]
             change = state.book.clear(alarm, row.time_ns)
             changes += [] if change is None else [change]

@@ -41,6 +41,8 @@ class Lists(NamedTuple):
     ratio: list[float]
     threshold: list[float]
     health: list[float]
+    physics: list[float]
+    multiplier: list[float]
     health_by: list[list[float]]
 
 
@@ -112,6 +114,8 @@ def _run(state: StreamState, group: _Group, judged: list[Judged | None]) -> None
         out.ratio.tolist(),
         out.threshold.tolist(),
         out.health.tolist(),
+        out.physics.tolist(),
+        out.multiplier.tolist(),
         np.round(out.health_by, 1).tolist(),
     )
     for i, place in enumerate(group.at):

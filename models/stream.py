@@ -106,10 +106,10 @@ def judge(
 def _judgement(
     state: StreamState, row: FeatureRow, judged: Judged, alarms: list[AlarmChange], advice: list[StopAdvice]
 ) -> Judgement:
-    i, lists, m = judged.i, judged.lists, judged.m
+    i, lists = judged.i, judged.lists
     condition, flags = lists.condition[i], lists.flags[i]
     diagnosis, reasons = _explain(state, row, judged) if condition >= WARNING or flags else (None, ())
-    threshold = lists.threshold[i] / float(state.memory.threshold[m])
+    threshold = lists.multiplier[i]
     ratio = lists.ratio[i] * threshold
     judgement = Judgement(
         machine=row.machine,
@@ -158,11 +158,10 @@ def _explain(
         if zone is not None:
             reasons.insert(0, zone)
     if flags & WARMING:
-        r = judged.lists.regime[i]
-        rows = float(state.memory.regime_rows[m, r]) if r >= 0 else 0.0
+        rows = float(judged.verdicts.regime_rows[i])
         reasons.append(Reason("learning", {"rows": rows, "needed": float(state.settings.warmup_rows)}, 0.1))
     elif flags & SETTLING and diagnosis is not None:
-        minutes = max(0.0, (row.time_ns - int(state.memory.start_ns[m])) / 60e9)
+        minutes = float(judged.verdicts.running_s[i]) / 60.0
         reasons.append(Reason("settling", {"minutes": minutes}, 0.1))
     return diagnosis, tuple(reasons)
 

@@ -81,8 +81,8 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "id": "Sensor melewati jangkauan pada {percent:.1f} % sampel: nilainya terlalu rendah",
     },
     "sensor_loose": {
-        "en": "Slow swings grew {factor:.0f} times, high frequencies faded: the sensor may be loose",
-        "id": "Ayunan lambat naik {factor:.0f} kali, frekuensi tinggi melemah: sensor mungkin longgar",
+        "en": "Slow swings grew {factor:.0f} times, more than any machine's fault does: the sensor may be loose",
+        "id": "Ayunan lambat naik {factor:.0f} kali, melebihi gejala kerusakan: sensor mungkin longgar",
     },
     "sensor_unit": {
         "en": "All levels changed {factor:.0f} times at once: check the sensor's unit or range",

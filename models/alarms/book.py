@@ -31,7 +31,7 @@ class Alarm:
     peak_ratio: float = 0.0
     peak_physics: float = 0.0
     health: float = 100.0
-    diagnosed: bool = False
+    confidence: float = 0.0
 
 
 @dataclass(slots=True)

@@ -15,9 +15,12 @@ from ingest.contract.rows import Reason
 from models.diagnosis.view import View
 
 UNKNOWN: Final = "unknown"
-MIN_STRENGTH = 0.3
-PROMINENT = 6.0
-"""Times the envelope floor from which a line is no noise (of n lines the largest stands near sqrt(ln n))."""
+MIN_STRENGTH = 0.25
+SPEAKS: Final = {"bpfo": 1.2, "bpfi": 1.05, "bsf": 1.8, "ftf": 1.0}
+"""Times the other parts' envelope lines from which a bearing part speaks: noise stays near 1. An inner race
+spreads into sidebands, and lines of a rolling element also rise with the cage's."""
+IMPULSIVE = 0.6
+"""Rise of kurtosis, in nepers, that says: impacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +75,47 @@ def saturating(x: float, half: float) -> float:
     return 0.0 if x <= 0 else x / (x + half)
 
 
+def between(x: float, low: float, high: float) -> float:
+    """0 below `low`, 1 above `high`, straight between."""
+    return min(max((x - low) / (high - low), 0.0), 1.0)
+
+
+def _orders(view: View) -> tuple[float, float, float]:
+    """Rises once, twice and many times a turn."""
+    return view.rise("order_1_g"), view.rise("order_2_g"), view.rise("order_4_10_g")
+
+
+def _speaking(view: View) -> float:
+    """The most prominent of races and rolling elements; the cage is too slow for a short block."""
+    return max(view.prominence(part)[0] for part in ("bpfo", "bpfi", "bsf"))
+
+
+def _impulsive(view: View) -> float:
+    return between(view.rise("kurtosis"), 0.0, IMPULSIVE)
+
+
+def _impacts(view: View) -> float:
+    """How much this looks like a rolling bearing: impulsive, with lines, or growing more than the orders."""
+    envelope = view.rise("envelope_rms_g")
+    leads = between(envelope - max(_orders(view)), -0.2, 0.2)
+    lines = between(_speaking(view), 1.5, 2.0)
+    return between(envelope, 0.0, 1.0) * _impulsive(view) * max(leads, lines)
+
+
 def _bearing(view: View, fault: str) -> Finding:
-    part = PART_OF[fault]
+    part, family = PART_OF[fault], _impacts(view)
+    if family == 0.0:
+        return Finding(fault, 0.0)
     prominence, axis = view.prominence(part)
-    rise = view.rise(f"envelope_{part}")
-    others = max(view.rise(f"envelope_{other}") for other in PART_OF.values() if other != part)
-    lead = rise - 0.5 * others
-    strength = 0.6 * saturating(prominence - PROMINENT, 10.0) + 0.4 * saturating(lead, 0.8)
-    if prominence < PROMINENT:
-        strength *= 0.3
+    speaking = _speaking(view)
+    leads = 1.0 if prominence >= speaking else 0.4
+    if part == "ftf":
+        leads = 1.0 - between(speaking, 1.3, 1.8)
+    strength = family * leads * saturating(prominence - SPEAKS[part], 0.5)
     reasons = [
         Reason("bearing_line", {"part": part.upper(), "prominence": prominence, "axis": axis}, strength)
     ]
+    rise = view.rise(f"envelope_{part}")
     if rise > 0.3:
         reasons.append(
             Reason("bearing_rise", {"part": part.upper(), "factor": math.exp(rise)}, 0.5 * strength)
@@ -95,101 +127,116 @@ def _bearing(view: View, fault: str) -> Finding:
 
 
 def bearing_outer(view: View) -> Finding:
-    """Lines at BPFO."""
+    """Envelope lines at BPFO."""
     return _bearing(view, "bearing_outer")
 
 
 def bearing_inner(view: View) -> Finding:
-    """Lines at BPFI, with sidebands of the turn."""
+    """Envelope lines at BPFI, with sidebands of the turn."""
     return _bearing(view, "bearing_inner")
 
 
 def bearing_ball(view: View) -> Finding:
-    """Lines at BSF and twice BSF."""
+    """Envelope lines at BSF and twice BSF, with sidebands of the cage."""
     return _bearing(view, "bearing_ball")
 
 
 def bearing_cage(view: View) -> Finding:
-    """Lines at FTF."""
+    """Impacts at FTF, too slow for a short block to show clear lines."""
     return _bearing(view, "bearing_cage")
 
 
-def _shares(view: View) -> tuple[float, float, float]:
-    """Amplitudes once, twice and many times a turn."""
-    one, two, many = view.value("order_1_g"), view.value("order_2_g"), view.value("order_4_10_g")
-    return tuple(0.0 if math.isnan(v) else v for v in (one, two, many))  # type: ignore[return-value]
-
-
 def imbalance(view: View) -> Finding:
-    """Once a turn grows and leads; harmonics stay."""
-    rise, other = view.rise("order_1_g"), max(view.rise("order_2_g"), 0.7 * view.rise("order_4_10_g"))
-    strength = saturating(rise - 0.7 * other, 0.5)
-    return Finding("imbalance", strength, (Reason("order_1", {"factor": math.exp(rise)}, strength),))
+    """Once a turn grows alone."""
+    one, two, many = _orders(view)
+    if one <= 0:
+        return Finding("imbalance", 0.0)
+    alone = 1.0 - between(max(two, many) / one, 0.2, 0.8)
+    smooth = 1.0 - between(view.rise("envelope_rms_g") / one, 0.2, 1.0)
+    strength = saturating(one - 0.3, 0.5) * alone * smooth
+    return Finding("imbalance", strength, (Reason("order_1", {"factor": math.exp(one)}, strength),))
 
 
 def misalignment(view: View) -> Finding:
-    """Twice a turn grows, more than once a turn and than the row of harmonics."""
-    rise = view.rise("order_2_g")
-    other = max(0.8 * view.rise("order_1_g"), 0.8 * view.rise("order_4_10_g"))
-    strength = saturating(rise - 0.8 * other, 0.5)
-    return Finding("misalignment", strength, (Reason("order_2", {"factor": math.exp(rise)}, strength),))
+    """Twice a turn grows, with once a turn, and without the row of harmonics."""
+    one, two, many = _orders(view)
+    if two <= 0:
+        return Finding("misalignment", 0.0)
+    few = 1.0 - between(many / two, 0.3, 0.9)
+    smooth = 1.0 - between(view.rise("envelope_rms_g") / two, 0.2, 0.8)
+    strength = saturating(two - 0.3, 0.5) * few * smooth * between(one / two, 0.1, 0.4)
+    return Finding("misalignment", strength, (Reason("order_2", {"factor": math.exp(two)}, strength),))
 
 
 def looseness(view: View) -> Finding:
-    """A row of harmonics grows."""
-    rise = view.rise("order_4_10_g")
-    other = max(view.rise("order_1_g"), view.rise("order_2_g"))
-    strength = saturating(rise - 0.6 * other, 0.5)
-    return Finding("looseness", strength, (Reason("harmonics", {"factor": math.exp(rise)}, strength),))
+    """A row of harmonics grows, more than the high frequencies do."""
+    one, two, many = _orders(view)
+    strongest = max(one, two, many)
+    if strongest <= 0:
+        return Finding("looseness", 0.0)
+    row = min(two, many)
+    low = 1.0 - between(view.rise("envelope_rms_g") / strongest, 0.9, 1.1)
+    bearing = _impulsive(view) * between(_speaking(view), 1.5, 2.0)
+    strength = saturating(row - 0.3, 0.5) * low * (1.0 - bearing)
+    return Finding("looseness", strength, (Reason("harmonics", {"factor": math.exp(row)}, strength),))
+
+
+def _leads_mesh(view: View) -> float:
+    return between(view.rise("mesh_g") - 0.8 * view.rise("envelope_rms_g"), -0.2, 0.2)
 
 
 def gear(view: View) -> Finding:
-    """Sidebands of the tooth frequency grow."""
-    rise = view.rise("mesh_sidebands_g") if view.machine.gear_teeth else 0.0
-    strength = saturating(rise - 0.3, 0.5)
-    return Finding("gear", strength, (Reason("mesh_sidebands", {"factor": math.exp(rise)}, strength),))
+    """The tooth frequency and its sidebands grow more than the noise."""
+    rise = view.rise("mesh_g")
+    strength = saturating(rise - 0.3, 0.5) * _leads_mesh(view)
+    sidebands = view.rise("mesh_sidebands_g")
+    return Finding("gear", strength, (Reason("mesh_sidebands", {"factor": math.exp(sidebands)}, strength),))
 
 
-def _broadband(view: View) -> float:
-    """Rise of the high bands beyond what lines of bearings explain."""
-    high = max(view.rise("band_3000_6000_g"), view.rise("band_6000_10000_g"))
-    prominent = max(view.prominence(part)[0] for part in PART_OF.values())
-    return high * (1.0 if prominent < PROMINENT else 0.4)
+def _friction(view: View) -> tuple[float, float]:
+    """How much this looks like noise without impacts, and by how much the high bands have risen."""
+    high = 0.5 * (view.rise("band_3000_6000_g") + view.rise("band_6000_10000_g"))
+    calm = 1.0 - between(view.rise("kurtosis"), 0.2, IMPULSIVE)
+    leads = between(view.rise("envelope_rms_g") / max(*_orders(view), 0.1), 0.5, 0.9)
+    return saturating(high - 0.2, 0.4) * calm * leads, high
+
+
+def _boils(view: View) -> float:
+    """Whether the middle band grows as much as the highest: collapsing bubbles rather than dry metal."""
+    if "pump" not in view.machine.kind:
+        return 0.0
+    return between(view.rise("band_1000_3000_g") - view.rise("band_6000_10000_g"), -0.2, 0.2)
 
 
 def cavitation(view: View) -> Finding:
-    """Broadband noise of a pump, without heat."""
-    if "pump" not in view.machine.kind:
-        return Finding("cavitation", 0.0)
-    high = max(_broadband(view), view.rise("band_1000_3000_g") * 0.8)
-    strength = saturating(high - 0.2, 0.5) * (1.0 if view.hottest_rise()[0] < 5.0 else 0.5)
+    """Broadband noise of a pump, strongest in the middle band."""
+    family, high = _friction(view)
+    strength = family * _boils(view)
     return Finding("cavitation", strength, (Reason("high_band", {"factor": math.exp(high)}, strength),))
 
 
 def lubrication(view: View) -> Finding:
-    """High-frequency friction noise, then heat."""
-    high = _broadband(view)
-    rise_k, channel = view.hottest_rise()
-    strength = 0.6 * saturating(high - 0.2, 0.5) + 0.4 * saturating(rise_k - 3.0, 5.0) * (
-        1.0 if high > 0.2 else 0.2
-    )
-    if "pump" in view.machine.kind and rise_k < 5.0:
-        strength *= 0.6
+    """Friction noise at high frequencies, then heat."""
+    family, high = _friction(view)
+    strength = family * (1.0 - _boils(view)) * (1.0 - _leads_mesh(view) * (view.rise("mesh_g") > 0.5))
     reasons = [Reason("high_band", {"factor": math.exp(high)}, strength)]
+    rise_k, channel = view.hottest_rise()
     if channel and rise_k > 3.0:
         reasons.append(Reason("temperature_rise", {"channel": channel, "rise_k": rise_k}, 0.5 * strength))
     return Finding("lubrication", strength, tuple(reasons))
 
 
 def electrical(view: View) -> Finding:
-    """Twice the mains frequency grows, or the phases draw different currents."""
+    """The phases draw different currents, or twice the mains frequency grows alone."""
+    one, two, _ = _orders(view)
     rise = view.rise("line_2_g")
-    phases = [value for name, value in view.values.items() if name.startswith("Current/L") and value > 0]
-    spread = (max(phases) - min(phases)) / (sum(phases) / len(phases)) if len(phases) > 1 else 0.0
-    strength = max(saturating(rise - 0.3, 0.7) * 0.8, saturating(spread - 0.03, 0.05))
+    other = max(one, view.rise("envelope_rms_g"), min(two, 0.8 * rise))
+    unbalance = view.values.get("Current.unbalance", math.nan)
+    from_current = 0.0 if math.isnan(unbalance) else saturating(unbalance - 0.025, 0.015)
+    strength = max(saturating(rise - other - 0.2, 0.4), from_current)
     reasons = [Reason("twice_mains", {"factor": math.exp(rise)}, strength)]
-    if spread > 0.03:
-        reasons.insert(0, Reason("phase_imbalance", {"percent": 100 * spread}, strength))
+    if from_current > 0.0:
+        reasons.insert(0, Reason("phase_imbalance", {"percent": 100 * unbalance}, strength))
     return Finding("electrical", strength, tuple(reasons))
 
 

@@ -9,8 +9,9 @@ from ingest.contract.rows import Reason
 from models.diagnosis.rules import Diagnosis
 from models.diagnosis.view import View
 
-LOOSE_RISE = 1.0
-LOOSE_FALL = -0.4
+LOOSE_RISE = 1.2
+LOOSE_SLOPE = 0.12
+LOOSE_LEAD = 0.4
 UNIT_RISE = 1.6
 UNIT_SPREAD = 0.25
 FAULTS: Final = frozenset({"sensor_dead", "sensor_saturated", "sensor_loose", "sensor_unit"})
@@ -32,15 +33,17 @@ def saturated(clipped_share: float) -> Diagnosis:
 
 
 def sensor_fault(view: View) -> Diagnosis | None:
-    """Loose (slow swings grow, high frequencies fade) or a wrong unit (all levels by one factor).
+    """Loose (the slower, the more it swings) or a wrong unit (all levels by one factor).
 
     None otherwise.
     """
-    slow = view.rise("band_10_100_g")
-    high = min(view.lowest("band_3000_6000_g"), view.lowest("band_6000_10000_g"))
-    if slow > LOOSE_RISE and high < LOOSE_FALL:
-        strength = min(1.0, 0.4 + 0.3 * (slow - LOOSE_RISE) + 0.5 * (LOOSE_FALL - high))
-        reason = Reason("sensor_loose", {"factor": math.exp(slow)}, strength)
+    swing, below = view.rise("displacement_rms_um"), view.rise("order_0_5_g")
+    speed = view.rise("velocity_rms_mm_s")
+    slope, lead = swing - speed, speed - view.rise("envelope_rms_g")
+    broad = below > max(speed, view.rise("order_1_g") + LOOSE_LEAD)
+    if swing > LOOSE_RISE and broad and slope > LOOSE_SLOPE and lead > LOOSE_LEAD:
+        strength = min(1.0, 0.5 + 0.5 * slope)
+        reason = Reason("sensor_loose", {"factor": math.exp(swing)}, strength)
         return Diagnosis("sensor_loose", strength, (reason,), "sensor")
     bases = ("rms_g", "velocity_rms_mm_s", "band_10_100_g", "band_1000_3000_g", "envelope_rms_g")
     rises = [rise for base in bases if (rise := view.rise(base)) > 0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest.contract.values import AXES
-from models.online.columns import Transform
+from models.online.columns import HARMONICS, Transform
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,16 +58,31 @@ class View:
         return max([0.0, *self._of(base, self.ratio)])
 
     def prominence(self, part: str) -> tuple[float, str]:
-        """How far a part's strongest envelope line stands over the envelope's floor, and its axis."""
+        """How far a bearing part's envelope lines stand over the other parts' lines, and on which axis.
+
+        The root mean square of the part's harmonics over the median of all parts' lines; about 1 for noise.
+        """
         best, where = 0.0, ""
         for axis in AXES:
-            floor = self.values.get(f"{axis}.envelope_floor_g", math.nan)
-            if not floor > 0:
+            lines = {
+                (one, harmonic): self.values.get(f"{axis}.envelope_{one}_{harmonic}_g", math.nan)
+                for one, harmonics in HARMONICS.items()
+                for harmonic in harmonics
+            }
+            known = [value for value in lines.values() if not math.isnan(value)]
+            background = statistics.median(known) if known else 0.0
+            if not background > 0:
                 continue
-            for harmonic in (1, 2, 3):
-                line = self.values.get(f"{axis}.envelope_{part}_{harmonic}_g", math.nan)
-                if line / floor > best:
-                    best, where = line / floor, axis
+            own = [lines[part, harmonic] ** 2 for harmonic in HARMONICS[part]]
+            weight = float(len(own))
+            sidebands = self.values.get(f"{axis}.envelope_{part}_sidebands_g", math.nan)
+            if not math.isnan(sidebands):
+                # An element under changing load speaks in sidebands as much as in its line.
+                own.append(0.5 * sidebands**2)
+                weight += 0.5
+            value = math.sqrt(sum(own) / weight) / background
+            if value > best:
+                best, where = value, axis
         return best, where
 
     def _of(self, base: str, numbers: Floats) -> list[float]:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 MAX_DEVIATION = 8.0
 WINSOR = 3.0
 MIN_ROWS = 8.0
-MAX_LEVEL = 4.0
+MAX_LEVEL = 6.0
 EVIDENCE_ROWS = 300.0
-EVIDENCE_PRIOR_ROWS = 20.0
+EVIDENCE_PRIOR_ROWS = 50.0
 RELATIVE_FLOOR = 0.01
+FEW_ROWS = 1.1
 STILL = -2.3
 """Natural logarithm of the vibration ratio below which a machine stands still, or its sensor is dead."""
 
@@ -54,11 +55,12 @@ def score_slots(
             continue
         if not math.isnan(x[s]):
             deviation = x[s] - mem.mean[m, r, s]
-            spread = _spread(mem, tab, m, r, s) * math.sqrt(1.0 + 1.0 / count)
+            # A spread from few rows may be too small by chance, and there are many slots to be unlucky in.
+            spread = _spread(mem, tab, m, r, s) * (1.0 + FEW_ROWS / math.sqrt(count))
             z = min(max(deviation / spread, -MAX_DEVIATION), MAX_DEVIATION)
             mem.fast[m, s] += dia.smoothing * (z - mem.fast[m, s])
             mem.level[m, s] += dia.smoothing * (min(max(deviation, -MAX_LEVEL), MAX_LEVEL) - mem.level[m, s])
-        e = mem.fast[m, s] / math.sqrt(mem.fast_var[m, s]) * tab.weight[s]
+        e = mem.fast[m, s] / math.sqrt(mem.fast_var[m, s] + 1.0 / count) * tab.weight[s]
         if not tab.rises[s]:
             e = abs(e)
         evidence[s] = e
@@ -121,9 +123,8 @@ def learn_slots(
         mem.var[m, r, s] = (1.0 - rate) * (mem.var[m, r, s] + rate * d * d)
         mem.rows[m, r, s] = count + trust
         if judged:
-            fast = mem.fast[m, s]
+            # Bounded too: a slow fault must not teach that wandering is normal.
+            square = min(mem.fast[m, s] ** 2, WINSOR * mem.fast_var[m, s])
             pace = trust / min(mem.fast_n[m, s] + EVIDENCE_PRIOR_ROWS, EVIDENCE_ROWS)
-            mem.fast_var[m, s] = max(
-                mem.fast_var[m, s] + pace * (fast * fast - mem.fast_var[m, s]), floor_var
-            )
+            mem.fast_var[m, s] = max(mem.fast_var[m, s] + pace * (square - mem.fast_var[m, s]), floor_var)
             mem.fast_n[m, s] += trust

@@ -23,7 +23,7 @@ from ingest.contract.channels import (
     TEMPERATURE,
 )
 
-MAX_SLOTS = 72
+MAX_SLOTS = 80
 MAX_SOURCES = 3
 COMPONENTS = ("bearing", "rotor", "gear", "flow", "electrical", "thermal", "vibration", "process")
 """What health is told of. `vibration` is the general level.
@@ -58,10 +58,13 @@ class Watch:
     level: bool = False
 
 
+HARMONICS: dict[str, tuple[int, ...]] = {"bpfo": (1, 2, 3), "bpfi": (1, 2, 3), "bsf": (1, 2), "ftf": (1, 2)}
+"""Harmonics that speak for a part. The third of BSF often falls on the second of BPFO."""
+
+
 def _lines(part: str) -> Watch:
-    return Watch(
-        f"envelope_{part}", "bearing", tuple(f"envelope_{part}_{h}_g" for h in (1, 2, 3)), floor=0.05
-    )
+    sources = tuple(f"envelope_{part}_{harmonic}_g" for harmonic in HARMONICS[part])
+    return Watch(f"envelope_{part}", "bearing", sources, floor=0.05)
 
 
 VIBRATION: tuple[Watch, ...] = (
@@ -70,8 +73,10 @@ VIBRATION: tuple[Watch, ...] = (
     Watch("kurtosis", "bearing", floor=0.02),
     Watch("velocity_rms_mm_s", "rotor", floor=0.02, level=True),
     Watch("envelope_rms_g", "bearing", floor=0.02, level=True),
-    *(_lines(part) for part in ("bpfo", "bpfi", "bsf", "ftf")),
+    *(_lines(part) for part in HARMONICS),
     Watch("band_10_100_g", "rotor", floor=0.05),
+    Watch("displacement_rms_um", "rotor", floor=0.03),
+    Watch("order_0_5_g", "rotor", floor=0.1, weight=0.5),
     Watch("order_1_g", "rotor", floor=0.05),
     Watch("order_2_g", "rotor", floor=0.05),
     Watch("order_4_10_g", "rotor", floor=0.05),

@@ -52,6 +52,8 @@ SATURATED_SHARE = 0.005
 INTERVAL_SMOOTHING = 0.05
 VELOCITY_SMOOTHING = 0.4
 LONG_GAP_S = 3600.0
+FULL_TRUST, NO_TRUST = 0.4, 0.75
+"""Evidence over threshold up to which a row teaches fully, and from which it teaches nothing."""
 NORMAL_TRUST = 0.5
 C = len(COMPONENTS)
 
@@ -63,7 +65,8 @@ class Verdicts(NamedTuple):
     """What the kernel says of n rows.
 
     condition, previous, regime, zone, flags, top_slot, loud_slot: (n,); ratio, threshold, health, physics,
-    velocity_mm_s: (n,); health_by: (n, C); evidence, level: (n, S).
+    velocity_mm_s, multiplier, running_s, regime_rows: (n,); health_by: (n, C); evidence, level: (n, S).
+    They hold what was true at each row: the memory has moved on to the end of the batch.
     """
 
     condition: Ints
@@ -78,6 +81,9 @@ class Verdicts(NamedTuple):
     health: Floats
     physics: Floats
     velocity_mm_s: Floats
+    multiplier: Floats
+    running_s: Floats
+    regime_rows: Floats
     health_by: Floats
     evidence: Floats
     level: Floats
@@ -86,11 +92,9 @@ class Verdicts(NamedTuple):
 def room_for(n: int) -> Verdicts:
     """Empty verdicts of n rows."""
     c, p, r, z, f, t, u = (np.zeros(n, np.int64) for _ in range(7))
-    ratio, threshold, health, physics, velocity = (np.zeros(n) for _ in range(5))
+    numbers = [np.zeros(n) for _ in range(8)]
     evidence, level = np.full((n, MAX_SLOTS), np.nan), np.zeros((n, MAX_SLOTS))
-    return Verdicts(
-        c, p, r, z, f, t, u, ratio, threshold, health, physics, velocity, np.zeros((n, C)), evidence, level
-    )
+    return Verdicts(c, p, r, z, f, t, u, *numbers, np.zeros((n, C)), evidence, level)  # type: ignore[call-arg]
 
 
 @compiled
@@ -203,7 +207,7 @@ def _judge_running(
     threshold = _update_threshold(mem, dia, m)
     trust = 1.0
     if judged:
-        trust = min(max(2.0 * (1.0 - strongest / threshold), 0.0), 1.0)
+        trust = min(max((NO_TRUST - strongest / threshold) / (NO_TRUST - FULL_TRUST), 0.0), 1.0)
     if mem.condition[m] == ALARM:
         trust = 0.0  # A sick machine must not teach us health.
     if trust > 0.0:
@@ -276,7 +280,11 @@ def step_rows(
 def _say_numbers(mem: Memory, m: int, i: int, out: Verdicts) -> None:
     out.ratio[i], out.threshold[i] = mem.ratio[m], mem.threshold[m] * mem.multiplier[m]
     out.health[i], out.physics[i] = mem.health[m], mem.physics[m]
-    out.velocity_mm_s[i] = mem.velocity_mm_s[m]
+    out.velocity_mm_s[i], out.multiplier[i] = mem.velocity_mm_s[m], mem.multiplier[m]
+    if mem.start_ns[m] >= 0:
+        out.running_s[i] = (mem.last_ns[m] - mem.start_ns[m]) * 1e-9
+    if mem.regime_now[m] >= 0:
+        out.regime_rows[i] = mem.regime_rows[m, mem.regime_now[m]]
     out.health_by[i] = mem.health_by[m]
 
 

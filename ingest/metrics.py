@@ -6,6 +6,7 @@ The file keeps its size and is overwritten in place, so that it can still say "t
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +16,8 @@ from zlib import crc32
 import msgspec
 
 FILE_BYTES = 65_536
-LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+LATENCY_BOUNDS_MS = tuple(round(1.15**i, 3) for i in range(90))
+"""1 ms to 4 minutes in steps of 15 %."""
 
 
 class IngestState(StrEnum):
@@ -29,23 +31,28 @@ class IngestState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A reading of the file. counters: since the process started; latency: messages by upper bound in ms."""
+    """A reading of the file.
+
+    counters: since the process started; stored and aged: messages by upper bound in ms of the time from
+    reception to storage, and from the sensor's time to storage (live messages only).
+    """
 
     state: IngestState
     since_ns: int
     updated_ns: int
     counters: Mapping[str, float] = field(default_factory=dict)
-    latency: Mapping[str, int] = field(default_factory=dict)
+    stored: Mapping[str, int] = field(default_factory=dict)
+    aged: Mapping[str, int] = field(default_factory=dict)
     detail: str = ""
 
 
 class Latency:
-    """A histogram of the time from reception to storage.
+    """A histogram of how long messages took.
 
     >>> seen = Latency()
     >>> seen.add(3_000_000); seen.add(700_000_000)
     >>> seen.quantile_ms(0.5), seen.quantile_ms(0.99)
-    (5, 1000)
+    (3.059, 750.163)
     """
 
     def __init__(self) -> None:
@@ -53,26 +60,26 @@ class Latency:
 
     def add(self, late_ns: int) -> None:
         """Count one message."""
-        late_ms = late_ns / 1e6
-        for i, bound in enumerate(LATENCY_BOUNDS_MS):
-            if late_ms <= bound:
-                self._counts[i] += 1
-                return
-        self._counts[-1] += 1
+        self._counts[bisect_left(LATENCY_BOUNDS_MS, late_ns / 1e6)] += 1
 
-    def quantile_ms(self, share: float) -> int:
+    def quantile_ms(self, share: float) -> float:
         """Upper bound of the bucket that holds this share; 0 when nothing was counted."""
-        wanted, passed = share * sum(self._counts), 0
-        for count, bound in zip(self._counts, (*LATENCY_BOUNDS_MS, 60_000), strict=True):
-            passed += count
-            if passed and passed >= wanted:
-                return bound
-        return 0
+        return quantile_ms(self.by_bound(), share)
 
     def by_bound(self) -> dict[str, int]:
-        """Counts by upper bound in ms; the last is "inf"."""
+        """Counts by upper bound in ms, without empty buckets; the last bound is "inf"."""
         names = (*(str(bound) for bound in LATENCY_BOUNDS_MS), "inf")
-        return dict(zip(names, self._counts, strict=True))
+        return {name: count for name, count in zip(names, self._counts, strict=True) if count}
+
+
+def quantile_ms(by_bound: Mapping[str, int], share: float) -> float:
+    """The quantile of a histogram by upper bounds in ms, as `Health.stored` is one; 0.0 when it is empty."""
+    wanted, passed = share * sum(by_bound.values()), 0
+    for bound, count in sorted((float(name), count) for name, count in by_bound.items()):
+        passed += count
+        if passed >= wanted:
+            return bound
+    return 0.0
 
 
 class MetricsFile:

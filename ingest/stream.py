@@ -58,6 +58,7 @@ class Stream(Generic[State]):
     metrics: MetricsFile | None = None
     policy: StreamPolicy = field(default_factory=StreamPolicy)
     latency: Latency = field(default_factory=Latency)
+    age: Latency = field(default_factory=Latency)
     counters: dict[str, float] = field(default_factory=dict)
     _status: IngestState = IngestState.STARTING
     _since_ns: int = 0
@@ -107,8 +108,10 @@ class Stream(Generic[State]):
 
     def _after(self, intake: Intake, outputs: Outputs) -> None:
         now_ns = time.time_ns()
-        for receive_ns in intake.receive_ns:
+        for message, receive_ns in zip(intake.batch.messages, intake.receive_ns, strict=True):
             self.latency.add(now_ns - receive_ns)
+            if not message.historical:
+                self.age.add(now_ns - message.time_ns)
         self._count("messages", len(intake.batch.messages))
         self._count("rows", len(outputs.rows))
         self._count("batches", 1)
@@ -158,8 +161,6 @@ class Stream(Generic[State]):
         if self.metrics is None:
             return
         self.counters["queue"] = self.inbox.waiting
-        self.counters["p50_ms"] = self.latency.quantile_ms(0.5)
-        self.counters["p99_ms"] = self.latency.quantile_ms(0.99)
         self.metrics.write(
             Health(
                 self._status,
@@ -167,6 +168,7 @@ class Stream(Generic[State]):
                 time.time_ns(),
                 dict(self.counters),
                 self.latency.by_bound(),
+                self.age.by_bound(),
                 self._detail,
             )
         )

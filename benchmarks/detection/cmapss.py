@@ -1,4 +1,4 @@
-"""C-MAPSS FD001 (simulated turbofans): trained on the training file only, judged at each test unit's last row."""
+"""C-MAPSS FD001 (simulated turbofans): trained on the training file, judged at each test unit's last row."""
 
 from __future__ import annotations
 

@@ -66,11 +66,19 @@ class EnergyReport:
 
 
 def report(
-    hours: Mapping[str, Sequence[Hour]], tariff: Tariff, from_ns: int, to_ns: int, elapsed_ns: int
+    hours: Mapping[str, Sequence[Hour]],
+    tariff: Tariff,
+    span_ns: tuple[int, int],
+    now_ns: int,
+    since_ns: Mapping[str, int],
 ) -> EnergyReport:
-    """Use of every machine in [from_ns, to_ns). elapsed_ns: how much of it has passed."""
-    elapsed_s = max(1.0, elapsed_ns / 1e9)
-    rows = [_row(machine, ones, tariff, elapsed_s) for machine, ones in hours.items()]
+    """Use of every machine in span_ns. since_ns: when each first spoke; what came before is not missing."""
+    from_ns, to_ns = span_ns
+    until_ns = min(now_ns, to_ns)
+    rows = [
+        _row(machine, ones, tariff, max(1.0, (until_ns - max(from_ns, since_ns.get(machine, 0))) / 1e9))
+        for machine, ones in hours.items()
+    ]
     rows.sort(key=lambda row: (-row.idle_cost, -row.cost, row.machine))
     return EnergyReport(from_ns, to_ns, tuple(rows), _total(rows))
 

@@ -72,6 +72,14 @@ class Ledger:
                 found.setdefault(machine, []).append(_DECODE(body))
         return found
 
+    def since(self) -> dict[str, int]:
+        """When each machine first spoke: before that, nothing of it can be missing."""
+        with self._lock:
+            known = dict(
+                self._db.execute("SELECT machine, min(start_ns) FROM hour GROUP BY machine").fetchall()
+            )
+        return known | self._first
+
     def advance(self) -> int:
         """Compute what is missing, the newest first, at most 400 hours; how many were computed."""
         try:

@@ -28,10 +28,6 @@ class Period:
     from_ns: int
     to_ns: int
 
-    def elapsed_ns(self, now_ns: int) -> int:
-        """How much of it has passed."""
-        return max(0, min(now_ns, self.to_ns) - self.from_ns)
-
 
 def midnight_ns(day: date, zone: ZoneInfo) -> int:
     """The start of a local day."""

@@ -32,7 +32,11 @@ ZONES: dict[str, str] = {
 }
 FAULTS: dict[str, str] = {
     "healthy": N_("no fault"),
-    "bearing": N_("bearing damage"),
+    "bearing": N_("bearing"),
+    "rotor": N_("rotor: balance, alignment, fit"),
+    "flow": N_("flow through the machine"),
+    "thermal": N_("temperature"),
+    "process": N_("process values"),
     "bearing_outer": N_("bearing, outer race"),
     "bearing_inner": N_("bearing, inner race"),
     "bearing_ball": N_("bearing, rolling element"),
@@ -40,7 +44,7 @@ FAULTS: dict[str, str] = {
     "imbalance": N_("imbalance"),
     "misalignment": N_("misalignment"),
     "looseness": N_("mechanical looseness"),
-    "gear": N_("gear damage"),
+    "gear": N_("gear"),
     "cavitation": N_("cavitation"),
     "electrical": N_("electrical fault"),
     "lubrication": N_("lubrication"),
@@ -107,6 +111,12 @@ EVENTS: dict[str, str] = {
     "unshelved": N_("unshelved"),
     "escalated": N_("priority raised"),
     "recurred": N_("came back"),
+    "diagnosed": N_("cause narrowed down"),
+    "suppressed": N_("suppressed: the machine stands still"),
+    "removed_from_service": N_("taken out of service"),
+    "restored_active": N_("calls again"),
+    "restored_calm": N_("released, condition is normal"),
+    "dismissed": N_("dismissed as a false alarm"),
 }
 CLOCKS: dict[str, str] = {
     "unknown": N_("not judged yet"),

@@ -52,7 +52,8 @@ def open_books(found: Visit, key: str, first: date | None, last: date | None) ->
     except ValueError as error:
         raise Problem(422) from error
     hours = house.ledger.hours(asked.from_ns, asked.to_ns)
-    made = report(hours, house.plant.tariff, asked.from_ns, asked.to_ns, asked.elapsed_ns(found.now_ns))
+    span_ns = (asked.from_ns, asked.to_ns)
+    made = report(hours, house.plant.tariff, span_ns, found.now_ns, house.ledger.since())
     return Books(asked, made, _series(hours), _baseline(found))
 
 
@@ -166,7 +167,7 @@ def energy_cusum(found: Found, key: Key = "today", first: Day = None, last: Day 
 
 def hours_chart(found: Visit, books: Books) -> dict[str, Any]:
     """Actual use by hour, with the baseline's line and band when it is valid."""
-    body = _chart(found, found.language.say(N_("Energy an hour")), books.series)
+    body = _chart(found, found.language.say(N_("Energy per hour")), books.series)
     body["y"] = [round(value, 3) for value in books.series.kwh.tolist()]
     if books.baseline.valid and len(books.series.kwh):
         expected = expected_kwh(books.baseline, books.series)

@@ -64,6 +64,7 @@
   function columns(chart) {
     if (chart.kind === "waveform") return [chart.x, chart.low, chart.high];
     if (chart.kind === "spectrum") return [chart.x, chart.y];
+    if (chart.kind === "energy") return chart.base.length ? [chart.x, chart.y, chart.base, chart.low, chart.high] : [chart.x, chart.y];
     return chart.low.length ? [chart.x, chart.y, chart.low, chart.high] : [chart.x, chart.y];
   }
 
@@ -73,14 +74,16 @@
     const series = [{ label: chart.x_label, value: (_, v) => v == null ? "–" : time ? clock.format(v * 1000) : fmt(2).format(v) + (chart.kind === "waveform" ? " ms" : " Hz") }];
     const line = (label, extra) => ({ label, stroke: LINE, width: 1.5, value, spanGaps: false, points: { show: false }, ...extra });
     if (chart.kind === "waveform") series.push(line(box.dataset.sayLow, { width: 1 }), line(box.dataset.sayHigh, { width: 1 }));
-    else series.push(line(chart.label));
-    if (time && chart.low.length) series.push(line(chart.lowLabel || box.dataset.sayLow, { stroke: "transparent", width: 0 }), line(chart.highLabel || box.dataset.sayHigh, { stroke: "transparent", width: 0 }));
-    const bands = chart.kind === "waveform" ? [{ series: [2, 1], fill: FILL }] : time && chart.low.length ? [{ series: [3, 2], fill: FILL }] : [];
+    else series.push(line(chart.label, { points: { show: chart.kind === "energy" && chart.x.length < 60, size: 6, fill: LINE } }));
+    const ghost = { stroke: "transparent", width: 0 };
+    if (chart.kind === "energy" && chart.base.length) series.push(line(box.dataset.sayBaseline, { stroke: INK, dash: [6, 4] }), line(box.dataset.sayLow, ghost), line(box.dataset.sayHigh, ghost));
+    if (chart.kind === "trend" && chart.low.length) series.push(line(box.dataset.sayLow, ghost), line(box.dataset.sayHigh, ghost));
+    const bands = chart.kind === "waveform" ? [{ series: [2, 1], fill: FILL }] : chart.kind === "trend" && chart.low.length ? [{ series: [3, 2], fill: FILL }] : chart.kind === "energy" && chart.base.length ? [{ series: [4, 3], fill: "rgba(90,100,110,.16)" }] : [];
     const wide = matchMedia("(min-width: 600px)").matches;
     return {
       width: Math.max(240, box.clientWidth - 14), height: box.classList.contains("short") ? 190 : 260, series, bands,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone), legend: { live: true }, cursor: { drag: { x: chart.kind !== "trend", y: false } },
-      scales: { x: { time }, y: { range: (plot, low, high) => range(chart, low, high) } },
+      scales: { x: { time, range: (plot, low, high) => chart.kind === "energy" ? [low - 1800, high + 1800] : [low, high] }, y: { range: (plot, low, high) => range(chart, low, high) } },
       axes: [
         { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: time ? times : (_, v) => tick(v), space: wide ? 70 : 60, size: time ? 34 : 46, label: time ? undefined : chart.x_label, labelSize: 16, labelFont: "12px system-ui", font: "12px system-ui" },
         { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: (_, v) => tick(v), size: 56, label: wide && chart.unit ? chart.label + ", " + chart.unit : undefined, labelSize: 20, labelFont: "12px system-ui", font: "12px system-ui" },
@@ -94,6 +97,7 @@
     if (chart.kind === "waveform") { const top = Math.max(Math.abs(low), Math.abs(high), 1e-4) * 1.08; return [-top, top]; }
     if (chart.bands && chart.bands.length) return [0, Math.max(high * 1.1, chart.bands[1] * 1.05)];
     if (chart.kind === "spectrum") return [0, high * 1.12 || 1];
+    if (chart.kind === "energy" && low >= 0) return [0, high * 1.15 || 1];
     const pad = Math.max((high - low) * .12, Math.abs(high) * .02, 1e-6);
     return [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
   }

@@ -143,7 +143,7 @@ class Readers:
         patient = source.period_ns == 0
         for start in range(0, len(telemetry), MAX_TELEMETRY_METRICS):
             part = telemetry[start : start + MAX_TELEMETRY_METRICS]
-            self._intake.put(self._message(place.machine, part, now_ns), patient=patient)
+            self._intake.put(self._message(place.machine, part, now_ns, recorded=patient), patient=patient)
         if not telemetry and patient and not source.exhausted:
             self._stop.wait(_IDLE_WAIT_S)
         return source.exhausted
@@ -157,8 +157,9 @@ class Readers:
         if was_silent != (trouble is not None):
             self._changed(Change(machine, trouble))
 
-    def _message(self, machine: str, telemetry: Telemetry, now_ns: int) -> Message:
+    def _message(self, machine: str, telemetry: Telemetry, now_ns: int, *, recorded: bool) -> Message:
+        """recorded: the past played fast; its time says nothing of this gateway's clock."""
         waveforms = tuple(one for one in telemetry if isinstance(one, Waveform))
         scalars = tuple(one for one in telemetry if isinstance(one, Scalar))
         time_ns = waveforms[0].start_ns if waveforms else scalars[0].time_ns if scalars else now_ns
-        return Message(self._node, machine, time_ns, waveforms, scalars)
+        return Message(self._node, machine, time_ns, waveforms, scalars, historical=recorded)

@@ -40,14 +40,14 @@ from models.stream import Settings, StreamState, dump, load, new_state, replay, 
 log = logging.getLogger("mitra.analytics")
 
 FIRST_OPEN_S = 10.0
-PROFILES = {"plant": Settings, "demo": Settings.demo}
 
 
 class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file.
 
     broker: `mqtt://user:password@host:1883` or `mqtts://`; journal, desk: databases; history, registry:
-    folders; ready: a file made once telemetry can be received; profile: how fast the models learn.
+    folders; ready: a file made once telemetry can be received; profile: how fast the models learn (`backtest`
+    takes the first `baseline_rows` rows of each machine as its baseline).
     """
 
     plant: str
@@ -62,9 +62,17 @@ class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     ca: str = ""
     cert: str = ""
     key: str = ""
-    profile: Literal["plant", "demo"] = "plant"
+    profile: Literal["plant", "demo", "backtest"] = "plant"
+    baseline_rows: Annotated[int, msgspec.Meta(ge=8, le=100_000)] = 100
     max_blocks: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
+
+    @property
+    def settings(self) -> Settings:
+        """What the models are told."""
+        if self.profile == "backtest":
+            return Settings.backtest(self.baseline_rows)
+        return Settings.demo() if self.profile == "demo" else Settings()
 
 
 def load_config(path: Path) -> AnalyticsConfig:
@@ -91,7 +99,7 @@ def run(config: AnalyticsConfig) -> None:
     plant = read_plant(Path(config.plant))
     server = make_folder(Path(config.journal).parent)
     warm_up()
-    settings = PROFILES[config.profile]()
+    settings = config.settings
     files = {
         f"{name}_file": Path(path)
         for name, path in (("ca", config.ca), ("cert", config.cert), ("key", config.key))

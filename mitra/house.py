@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,8 @@ from mitra.layout import Layout, make_folder, writing
 from mitra.supervisor import Program, listens
 
 HOST_ID = "mitra"
+COMPILE_S = 240.0
+"""Kernels that no setup compiled are compiled at the first start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +83,21 @@ class House:
             "ready": str(ready),
             **self.stream,
         }
-        return self._program("analytics", "mitra.analytics", table, ready=ready.exists)
+        program = self._program("analytics", "mitra.analytics", table, ready=ready.exists)
+        return replace(program, ready_s=COMPILE_S)
 
-    def edge(self, gateway: str) -> Program:
-        """The agent of one gateway."""
+    def edge(self, gateway: str, *, until_drained: bool = False) -> Program:
+        """The agent of one gateway. until_drained: it ends when its recordings have, and all is stored."""
         table = {
             "plant": str(self.plant_path),
             "gateway": gateway,
             "broker": self.broker_url(f"edge-{gateway}"),
             "host_id": HOST_ID,
             "data_dir": str(make_folder(self.layout.edge(gateway))),
+            "until_drained": until_drained,
         }
-        return self._program(f"edge-{gateway}", "edge", table)
+        program = self._program(f"edge-{gateway}", "edge", table)
+        return replace(program, restart=not until_drained)
 
     def actuator(self, gateway: str) -> Program:
         """The actuator of one gateway: simulated switches in a demo."""

@@ -100,6 +100,11 @@ class Supervisor:
             process.wait()
             return process.pid
 
+    def ended(self, name: str) -> int | None:
+        """Exit code of a program that is not to be started again; None while it runs."""
+        with self._lock:
+            return self._running[name].process.poll()
+
     def alive(self) -> dict[str, bool]:
         """Which programs run at this moment."""
         with self._lock:

@@ -225,8 +225,9 @@ def _gap(node: str, machine: str, own: Mapping[str, Metric], key: MessageKey | N
 def write_message(message: Message, birth: Birth, seq: int, *, historical: bool = False) -> bytes:
     """Encode a DDATA; channels travel by alias where the birth gave one. KeyError: unborn channel."""
     payload = Payload(timestamp=message.time_ns // NS_PER_MS, seq=seq)
+    historical = historical or message.historical
     if message.key is not None:
-        _add_key(payload, message.key, birth)
+        _add_key(payload, message.key, birth, message.time_ns)
     for waveform in message.waveforms:
         channel = birth.channels[ch.VIBRATION + waveform.axis]
         metric = add_metric(
@@ -235,6 +236,7 @@ def write_message(message: Message, birth: Birth, seq: int, *, historical: bool 
             ARRAY_TYPES[waveform.sample_type],
             waveform.samples,
             alias=channel.alias,
+            timestamp_ms=waveform.start_ns // NS_PER_MS,
         )
         properties: dict[str, tuple[DataType, int | float | str]] = {
             "start_ns": (DataType.INT64, waveform.start_ns)
@@ -266,19 +268,27 @@ def write_gap(gap: Gap, birth: Birth, seq: int, time_ns: int) -> bytes:
     """Encode a gap record as DDATA."""
     payload = Payload(timestamp=time_ns // NS_PER_MS, seq=seq)
     if gap.key is not None:
-        _add_key(payload, gap.key, birth)
-    add_metric(payload, ch.GAP_FROM, DataType.UINT64, gap.from_ns)
-    add_metric(payload, ch.GAP_TO, DataType.UINT64, gap.to_ns)
-    add_metric(payload, ch.GAP_MESSAGES, DataType.UINT64, gap.n_messages)
-    add_metric(payload, ch.GAP_REASON, DataType.STRING, gap.reason)
+        _add_key(payload, gap.key, birth, time_ns)
+    time_ms = time_ns // NS_PER_MS
+    add_metric(payload, ch.GAP_FROM, DataType.UINT64, gap.from_ns, timestamp_ms=time_ms)
+    add_metric(payload, ch.GAP_TO, DataType.UINT64, gap.to_ns, timestamp_ms=time_ms)
+    add_metric(payload, ch.GAP_MESSAGES, DataType.UINT64, gap.n_messages, timestamp_ms=time_ms)
+    add_metric(payload, ch.GAP_REASON, DataType.STRING, gap.reason, timestamp_ms=time_ms)
     return payload.SerializeToString()
 
 
-def _add_key(payload: Payload, key: MessageKey, birth: Birth) -> None:
+def _add_key(payload: Payload, key: MessageKey, birth: Birth, time_ns: int) -> None:
     for name, value in ((ch.BOOT, key.boot_id), (ch.SEQ, key.seq64)):
         channel = birth.channels.get(name)
         alias = channel.alias if channel else None
-        add_metric(payload, "" if alias is not None else name, DataType.UINT64, value, alias=alias)
+        add_metric(
+            payload,
+            "" if alias is not None else name,
+            DataType.UINT64,
+            value,
+            alias=alias,
+            timestamp_ms=time_ns // NS_PER_MS,
+        )
 
 
 def write_birth(

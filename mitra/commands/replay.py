@@ -1,0 +1,75 @@
+"""`mitra replay`: a recording through the whole wire."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mitra.exits import PersonError
+from mitra.replay import Replay, ReplayRequest, parse_kills
+from mitra.supervisor import StartError
+
+app = typer.Typer()
+out, err = Console(), Console(stderr=True)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="HDF5, NPZ, WAV, CSV or Parquet.")],
+    rate_hz: Annotated[
+        float | None, typer.Option(min=1, help="Samples a second, if the file is silent.")
+    ] = None,
+    scale: Annotated[float | None, typer.Option(help="g per count, if the file is silent.")] = None,
+    period: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds from snapshot to snapshot.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Array of an HDF5 or NPZ file, if there are several.")] = "",
+    axes: Annotated[str, typer.Option(help="Names of the axes in order, as x,y.")] = "",
+    rpm: Annotated[float | None, typer.Option(min=1, help="Shaft speed, for orders.")] = None,
+    bearing: Annotated[str, typer.Option(help="Bearing by name, for its lines.")] = "",
+    baseline: Annotated[int, typer.Option(min=8, help="First snapshots, taken as healthy.")] = 100,
+    kill: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="kill -9 of ingest, broker or edge after so many stored, as ingest@300; repeatable."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep everything here; default: a temporary folder.")
+    ] = None,
+) -> None:
+    """Send every snapshot of a recording through outbox, broker and stream, as fast as they go, and count."""
+    with ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-replay-")))
+        request = ReplayRequest(
+            path=recording,
+            data=folder,
+            rate_hz=rate_hz,
+            scale_g=scale,
+            period_s=period,
+            dataset=dataset,
+            axes=tuple(axes.split(",")) if axes else (),
+            rpm=rpm,
+            bearing=bearing,
+            baseline=baseline,
+            kills=parse_kills(kill or []),
+        )
+        try:
+            with err.status("starting") as status:
+                found = Replay(request, lambda stored: status.update(f"stored {stored}")).run()
+        except StartError as error:
+            raise PersonError("missing", f"The replay did not start: {error}") from error
+    if as_json:
+        json.dump(found, sys.stdout)
+        sys.stdout.write("\n")
+        return
+    for key, value in found.items():
+        out.print(f"{key:22} {value}", highlight=False)

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -68,7 +69,10 @@ class Session:
         self._is_ready = threading.Event()
         self._is_over = False
         self._subscribe_mid: int | None = None
+        self._goodbye: ReasonCode | None = None
         is_v5 = version == "5"
+        if is_v5:
+            self._goodbye = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")
         self._client = client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -140,13 +144,16 @@ class Session:
         _, self._subscribe_mid = self._client.subscribe(list(command.topics))
 
     def close(self) -> None:
-        """Send DISCONNECT after everything that waits. Blocks at most a second."""
+        """Send DISCONNECT after everything that waits; on MQTT 5 it tells the broker to send the will.
+
+        Blocks at most a second.
+        """
         sock = self.socket
         if sock is not None:
             sock.settimeout(1.0)
             while self.wants_write and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 pass
-            self._client.disconnect()
+            self._client.disconnect(self._goodbye)
         self._is_over = True
 
     # ---- paho's callbacks: on the agent's thread, inside `step`

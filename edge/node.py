@@ -345,7 +345,7 @@ class EdgeNode:
                 topic = device_topic(self.site, Kind.DDATA, self.node, row.machine)
                 self._topics[row.machine] = topic
         self.window.sent(row.n, row.machine, len(body), backlog=historical, mono_ns=now.mono_ns)
-        return (*birth, Publish(topic, wire.with_seq(body, self._next_seq())))
+        return (*birth, Publish(topic, wire.sent(body, self._next_seq(), now.wall_ns)))
 
     def tick(self, now: Now) -> tuple[Command, ...]:
         """Time passes: a rebirth that had to wait, deaths of machines whose sensors are silent."""

@@ -84,6 +84,12 @@ class Life:
         """True after `stop` and before `resume`."""
         return bool(self.stops) and self.stops[-1][1] is None
 
+    def is_planned(self, time_ns: int) -> bool:
+        """Whether a moment of sensor time is planned busy time."""
+        day, minute, _ = self._place(self.clock.plant_ns(time_ns))
+        weekday = (day + 3) % 7
+        return any(shift.includes(weekday, minute) for shift in self.pattern.shifts)
+
     def moment(self, time_ns: int) -> Moment:
         """The machine at a moment of sensor time."""
         plant_ns = self.clock.plant_ns(time_ns)

@@ -174,6 +174,10 @@ class MachineModel:
         """The truth behind the sensors at a moment of sensor time."""
         return self.life.moment(time_ns)
 
+    def is_planned(self, time_ns: int) -> bool:
+        """Whether its shifts want it at a moment of sensor time."""
+        return self.life.is_planned(time_ns)
+
     def severity(self, time_ns: int) -> float:
         """The worst fault at a moment of sensor time; 0 is healthy, 1 is zone D."""
         plant_ns = self.life.clock.plant_ns(time_ns)

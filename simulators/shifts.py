@@ -28,8 +28,20 @@ class Shift:
         if not self.weekdays <= ALL_WEEK:
             raise ValueError(f"weekdays are 0 (Monday) to 6, got {sorted(self.weekdays)}")
 
+    def includes(self, weekday: int, minute: int) -> bool:
+        """Whether a minute of a local day belongs to this shift (also to yesterday's, past midnight).
+
+        >>> night = Shift(22 * 60, 6 * 60, frozenset({0}))
+        >>> night.includes(0, 23 * 60), night.includes(1, 5 * 60), night.includes(0, 5 * 60)
+        (True, True, False)
+        """
+        today, yesterday = weekday in self.weekdays, (weekday - 1) % 7 in self.weekdays
+        if self.start_minute < self.end_minute:
+            return today and self.start_minute <= minute < self.end_minute
+        return (today and minute >= self.start_minute) or (yesterday and minute < self.end_minute)
+
     def covers(self, weekday: int) -> NDArray[np.bool_]:
-        """Minutes of a local day, (1440,), that belong to this shift (also to yesterday's, past midnight)."""
+        """The minutes of a local day that `includes` says yes to: (1440,)."""
         today, yesterday = weekday in self.weekdays, (weekday - 1) % 7 in self.weekdays
         if self.start_minute < self.end_minute:
             return today & (self.start_minute <= MINUTES) & (self.end_minute > MINUTES)

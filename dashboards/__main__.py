@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import structlog
 import uvicorn
 
 from dashboards.accounts import AccountError, hash_word, parse_accounts
@@ -77,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _print_hash()
     if asked.config is None:
         parser.error("--config FILE is needed; docs/screens.md describes it")
+    _log_as_json()
     try:
         text = _text(str(asked.config), "the screens' configuration")
         config = parse_config(text, asked.config.absolute().parent, str(asked.config))
@@ -106,6 +108,19 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return EXIT_PORT
     return 0 if server.started else EXIT_PORT
+
+
+def _log_as_json() -> None:
+    """One JSON object a line; tracebacks without the values of variables, which may be personal."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _print_hash() -> int:

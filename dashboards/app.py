@@ -143,6 +143,7 @@ def answer(request: Request, problem: Problem) -> Response:
         found,
         "problem.html",
         status=HTTPStatus(problem.status),
+        code=problem.status,
         title=say(words.title),
         means=say(words.means),
         remedy=say(words.remedy),

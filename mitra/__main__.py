@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
@@ -87,6 +88,7 @@ def _top() -> None:
 
 def main() -> Any:
     """Entry point: a `PersonError` becomes one sentence and its exit code."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for data
     try:
         return app()
     except PersonError as error:

@@ -24,7 +24,7 @@ app = typer.Typer()
 out, err = Console(), Console(stderr=True)
 
 ONSET_SHARE, GROWTH_SHARE = 0.22, 0.33
-FIRST_ONSET_S, FIRST_GROWTH_S = 60.0, 120.0
+ONSET_S, GROWTH_S = 60.0, 120.0
 
 
 @app.command()
@@ -66,8 +66,8 @@ def demo(
             n_machines=machines,
             seed=seed,
             language=language,
-            onset_s=seconds * ONSET_SHARE if seconds else FIRST_ONSET_S,
-            growth_s=seconds * GROWTH_SHARE if seconds else FIRST_GROWTH_S,
+            onset_s=min(seconds * ONSET_SHARE or ONSET_S, ONSET_S),
+            growth_s=min(seconds * GROWTH_SHARE or GROWTH_S, GROWTH_S),
             screens_port=screens_port,
             control_port=control_port,
             page_port=page_port,
@@ -106,6 +106,10 @@ def _start(running: Demo, closing: threading.Event) -> None:
 def _welcome(running: Demo) -> None:
     urls = running.urls
     out.print(f"screens    {urls['screens']}", highlight=False)
-    out.print(f"watch      {urls['machine']}  (its fault begins in a minute)", highlight=False)
-    out.print(f"approvals  {urls['approvals']}  (demo keys: Sari and Budi)", highlight=False)
+    out.print(f"watch      {urls['machine']}", highlight=False, soft_wrap=True)
+    out.print(f"approvals  {urls['approvals']}", highlight=False)
+    err.print(
+        "The watched machine's fault begins about a minute after the start and grows for two.\n"
+        "Follow its alarm, then log in to the approvals as Sari or Budi (demo keys) and decide."
+    )
     err.print("Ctrl-C stops everything.")

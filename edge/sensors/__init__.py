@@ -23,6 +23,7 @@ SENSORS: dict[str, str] = {
     "opcua": "edge.sensors.opcua:OpcUaSensor",
     "modbus": "edge.sensors.modbus:ModbusSensor",
     "mqtt-json": "edge.sensors.mqtt_json:MqttJsonSensor",
+    "sparkplug": "edge.sensors.sparkplug:SparkplugSensor",
 }
 
 OUR_PACKAGES = frozenset({"edge", "ingest", "simulators"})

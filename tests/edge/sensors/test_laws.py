@@ -58,6 +58,7 @@ def test_a_source_that_is_not_there_is_trouble_and_never_an_exception(
         "opcua": {"url": f"opc.tcp://127.0.0.1:{free_port}", "timeout_s": 0.5},
         "modbus": {"host": "127.0.0.1", "port": free_port, "timeout_s": 0.5},
         "mqtt-json": {"broker": f"mqtt://127.0.0.1:{free_port}", "timeout_s": 0.5},
+        "sparkplug": {"broker": f"mqtt://127.0.0.1:{free_port}", "timeout_s": 0.5},
     }
     plant = plant_with(kind=kind, **{**sensor_class(kind).SAMPLE, **nowhere.get(kind, {})})
     sensor = build(plant, plant.machine[0], tmp_path)

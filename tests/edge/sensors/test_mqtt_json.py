@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.sensors import Patient, SensorConfigError, Telemetry, build
-from edge.sensors.mqtt_json import MAX_WAITING, MqttJsonSensor
+from edge.sensors.mqtt_json import MqttJsonSensor
+from edge.sensors.subscription import MAX_WAITING
 from ingest.contract.plant import Plant
 from ingest.contract.values import Scalar, Waveform
 
@@ -23,51 +20,6 @@ SECOND = 1_000_000_000
 T0 = 1_790_000_000 * SECOND
 MakePlant = Callable[..., Plant]
 DEADLINE_S = 15.0
-
-
-def start_broker(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    """A real broker that listens when this returns."""
-    beside = Path(sys.executable).with_name("nats-server")
-    program = str(beside) if beside.exists() else shutil.which("nats-server")
-    if program is None:
-        pytest.skip("nats-server is not installed")
-    config = folder / "broker.conf"
-    config.write_text(
-        json.dumps(
-            {
-                "server_name": "test",
-                "listen": "127.0.0.1:-1",
-                "jetstream": {"store_dir": str(folder / "store")},
-                "mqtt": {"listen": f"127.0.0.1:{port}"},
-            }
-        )
-    )
-    process = subprocess.Popen([program, "-c", str(config), "-l", str(folder / "broker.log")])
-    publisher_of(port).disconnect()
-    return process
-
-
-def publisher_of(port: int) -> mqtt.Client:
-    """A connected client; waits for the broker with a deadline."""
-    until = time.monotonic() + DEADLINE_S
-    while True:
-        client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        try:
-            client.connect("127.0.0.1", port)
-        except OSError:
-            assert time.monotonic() < until, "the broker does not listen"
-            time.sleep(0.05)
-            continue
-        client.loop_start()
-        return client
-
-
-@pytest.fixture
-def broker(free_port: int, tmp_path: Path) -> Iterator[int]:
-    process = start_broker(tmp_path, free_port)
-    yield free_port
-    process.kill()
-    process.wait(10)
 
 
 def table(port: int) -> dict[str, object]:
@@ -97,13 +49,13 @@ def read_until_said(sensor: Patient) -> Telemetry:
 
 
 def test_json_of_a_real_broker_becomes_channels_with_their_own_time(
-    broker: int, plant_with: MakePlant, tmp_path: Path
+    broker: Any, plant_with: MakePlant, tmp_path: Path
 ) -> None:
-    plant = plant_with(**table(broker))
+    plant = plant_with(**table(broker.port))
     sensor = build(plant, plant.machine[0], tmp_path)
     assert sensor.read(T0) == ()
     assert sensor.trouble is None
-    publisher = publisher_of(broker)
+    publisher = broker.client()
     for topic, payload in (
         ("site/pump-1/state", b"{not json"),
         ("site/pump-1/state", b"[" * 100_000),
@@ -124,18 +76,16 @@ def test_json_of_a_real_broker_becomes_channels_with_their_own_time(
     assert (wave.n_samples, wave.sample_type) == (256, "int16")
     assert isinstance(sensor.sensor, MqttJsonSensor)
     assert sensor.sensor.rejected == 2
-    publisher.disconnect()
-    publisher.loop_stop()
     sensor.close()
 
 
 def test_a_flood_is_bounded_and_what_is_lost_is_counted(
-    broker: int, plant_with: MakePlant, tmp_path: Path
+    broker: Any, plant_with: MakePlant, tmp_path: Path
 ) -> None:
-    plant = plant_with(**table(broker))
+    plant = plant_with(**table(broker.port))
     sensor = build(plant, plant.machine[0], tmp_path)
     sensor.read(T0)
-    publisher = publisher_of(broker)
+    publisher = broker.client()
     last = [
         publisher.publish("site/pump-1/meter", json.dumps({"kw": n}), qos=1) for n in range(MAX_WAITING + 200)
     ]
@@ -148,32 +98,26 @@ def test_a_flood_is_bounded_and_what_is_lost_is_counted(
     assert inner.dropped == 200
     assert sensor.period_ns == 0
     assert read_until_said(sensor) == (Scalar("Power/Active", 200.0, T0),)
-    publisher.disconnect()
-    publisher.loop_stop()
     sensor.close()
 
 
 def test_a_lost_broker_is_trouble_and_its_return_ends_it(
-    plant_with: MakePlant, tmp_path: Path, free_port: int
+    broker: Any, plant_with: MakePlant, tmp_path: Path
 ) -> None:
-    plant = plant_with(**table(free_port))
+    plant = plant_with(**table(broker.port))
     sensor = build(plant, plant.machine[0], tmp_path)
-    process = start_broker(tmp_path, free_port)
     sensor.read(T0)
     assert sensor.trouble is None
-    process.kill()
-    process.wait(10)
+    broker.stop()
     until = time.monotonic() + DEADLINE_S
     while sensor.trouble is None and time.monotonic() < until:
         sensor.read(T0)
         time.sleep(0.02)
     assert sensor.trouble
-    process = start_broker(tmp_path, free_port)
+    broker.start()
     sensor.read(T0 + 10 * SECOND)
     assert sensor.trouble is None
     sensor.close()
-    process.kill()
-    process.wait(10)
 
 
 @pytest.mark.parametrize(

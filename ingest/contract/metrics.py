@@ -167,14 +167,21 @@ def set_properties(metric: Metric, properties: Mapping[str, tuple[DataType, Valu
         setattr(entry, _FIELD[datatype], _unsigned(datatype, value))
 
 
+def is_text(value: object) -> bool:
+    """False for a Protobuf 2 string that is no UTF-8: the runtime hands such a one out as bytes."""
+    return isinstance(value, str)
+
+
 def properties_of(metric: Metric) -> dict[str, bool | int | float | str]:
-    """Simple properties by name; nested sets and nulls are left out."""
+    """Simple properties by name; nested sets, nulls and text that is no UTF-8 are left out."""
     found: dict[str, bool | int | float | str] = {}
     for key, entry in zip(metric.properties.keys, metric.properties.values, strict=False):
         field = entry.WhichOneof("value")
         if field in ("propertyset_value", "propertysets_value") or field is None or entry.is_null:
             continue
         value = getattr(entry, field)
+        if not is_text(key) or isinstance(value, bytes):
+            continue
         if entry.type in SIGNED_BITS and field in ("int_value", "long_value"):
             value = signed(value, SIGNED_BITS[DataType(entry.type)])
         found[key] = value

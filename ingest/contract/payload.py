@@ -25,6 +25,7 @@ from ingest.contract.metrics import (
     DataType,
     Metric,
     add_metric,
+    is_text,
     number,
     properties_of,
     set_properties,
@@ -37,6 +38,9 @@ from ingest.contract.values import AXES, Gap, Message, MessageKey, SampleType, S
 
 NS_PER_MS = 1_000_000
 SAMPLE_TYPES: dict[DataType, SampleType] = {DataType.INT16_ARRAY: "int16", DataType.FLOAT_ARRAY: "float32"}
+_PLAIN_FIELDS = frozenset(
+    {"int_value", "long_value", "float_value", "double_value", "boolean_value", "string_value"}
+)
 ARRAY_TYPES: dict[SampleType, DataType] = {kind: datatype for datatype, kind in SAMPLE_TYPES.items()}
 
 
@@ -47,18 +51,17 @@ def read_payload(raw: bytes, max_metrics: int = MAX_METRICS) -> Payload | Reject
     payload = Payload()
     try:
         payload.ParseFromString(raw)
-    except DecodeError:
+    except (DecodeError, UnicodeDecodeError):
         return Rejected("not_sparkplug", f"{len(raw)} bytes")
     if len(payload.metrics) > max_metrics:
         return Rejected("too_many_metrics", str(len(payload.metrics)))
-    try:
-        for metric in payload.metrics:
-            if len(metric.name) > MAX_METRIC_NAME_CHARS:
-                return Rejected("metric_name_long", metric.name[:64])
-            if len(metric.properties.keys) > MAX_PROPERTIES:
-                return Rejected("too_many_properties", metric.name[:64])
-    except UnicodeDecodeError:
-        return Rejected("not_utf8")
+    for metric in payload.metrics:
+        if not is_text(metric.name):
+            return Rejected("not_utf8", repr(metric.name[:64]))
+        if len(metric.name) > MAX_METRIC_NAME_CHARS:
+            return Rejected("metric_name_long", metric.name[:64])
+        if len(metric.properties.keys) > MAX_PROPERTIES:
+            return Rejected("too_many_properties", metric.name[:64])
     return payload
 
 
@@ -79,28 +82,20 @@ def read_birth(raw: bytes) -> tuple[Payload, Birth] | Rejected:
     channels: dict[str, Channel] = {}
     by_alias: dict[int, Channel] = {}
     facts: dict[str, bool | int | float | str] = {}
-    try:
-        for metric in payload.metrics:
-            if not metric.name:
-                return Rejected("birth_without_name")
-            channel = _channel(metric)
-            channels[channel.name] = channel
-            if channel.alias is not None:
-                if channel.alias in by_alias:
-                    return Rejected("alias_twice", channel.name)
-                by_alias[channel.alias] = channel
-            field = metric.WhichOneof("value")
-            if field in (
-                "int_value",
-                "long_value",
-                "float_value",
-                "double_value",
-                "boolean_value",
-                "string_value",
-            ):
-                facts[metric.name] = getattr(metric, field)
-    except UnicodeDecodeError:
-        return Rejected("not_utf8")
+    for metric in payload.metrics:
+        if not metric.name:
+            return Rejected("birth_without_name")
+        channel = _channel(metric)
+        channels[channel.name] = channel
+        if channel.alias is not None:
+            if channel.alias in by_alias:
+                return Rejected("alias_twice", channel.name)
+            by_alias[channel.alias] = channel
+        field = metric.WhichOneof("value")
+        if field in _PLAIN_FIELDS:
+            value = getattr(metric, field)
+            if not isinstance(value, bytes):
+                facts[metric.name] = value
     return payload, Birth(channels, by_alias, facts)
 
 
@@ -135,8 +130,6 @@ def read_message(
     """The telemetry in a decoded DDATA (or NDATA, with the node as machine)."""
     try:
         return _read_message(payload, node, machine, birth)
-    except UnicodeDecodeError:
-        return Rejected("not_utf8")
     except ValueError as error:
         return Rejected("value", str(error)[:200])
 
@@ -218,6 +211,8 @@ def _gap(node: str, machine: str, own: Mapping[str, Metric], key: MessageKey | N
     if ch.GAP_FROM not in own or ch.GAP_TO not in own:
         return Rejected("gap_incomplete")
     reason = own[ch.GAP_REASON].string_value[:200] if ch.GAP_REASON in own else ""
+    if not is_text(reason):
+        return Rejected("not_utf8", ch.GAP_REASON)
     n_messages = own[ch.GAP_MESSAGES].long_value
     return Gap(node, machine, own[ch.GAP_FROM].long_value, own[ch.GAP_TO].long_value, n_messages, reason, key)
 

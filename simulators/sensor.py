@@ -6,6 +6,7 @@ It fits the protocol of `edge.sensors` without importing it; the table there nam
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +95,7 @@ class SimulatedSensor:
         self.model = model
         self._table = table
         self._switch = switch
+        self._last_read_ns = 0
         self._n_samples = table.n_samples
         self._period_ns = round(table.period_s * SECOND_NS)
 
@@ -129,6 +131,7 @@ class SimulatedSensor:
     def read(self, now_ns: int) -> tuple[Waveform | Scalar, ...]:
         """What the machine says at `now_ns`."""
         self._obey(now_ns)
+        self._last_read_ns = now_ns
         return self.model.telemetry(now_ns, self._n_samples, self._table.rate_hz)
 
     def acquire(self, n_samples: int, period_ns: int) -> bool:
@@ -148,17 +151,24 @@ class SimulatedSensor:
         try:
             with self._switch.open("rb") as file:
                 said = json.loads(file.read(MAX_SWITCH_BYTES))
+                thrown_ns = os.fstat(file.fileno()).st_mtime_ns
         except (OSError, ValueError):
             return
         run = said.get("run") if isinstance(said, dict) else None
-        if run is False and not self.model.life.is_stopped:
-            self.model.stop(_when(said.get("at"), now_ns))
-        elif run is True and self.model.life.is_stopped:
-            self.model.resume(_when(said.get("at"), now_ns))
+        if run is (not self.model.life.is_stopped) or not isinstance(run, bool):
+            return
+        # Never before the last read: a meter that told its reading does not take it back.
+        at_ns = max(_when(thrown_ns, said.get("at"), now_ns), self._last_read_ns)
+        if run:
+            self.model.resume(at_ns)
+        else:
+            self.model.stop(at_ns)
 
 
-def _when(at_s: object, now_ns: int) -> int:
-    """When the switch was thrown: its own second when it is near, else now."""
+def _when(thrown_ns: int, at_s: object, now_ns: int) -> int:
+    """When the switch was thrown: by its file or by its own second, when that is near, else now."""
+    if 0 <= now_ns - thrown_ns < FAR_NS:
+        return thrown_ns
     if isinstance(at_s, int | float) and 0 <= now_ns - at_s * SECOND_NS < FAR_NS:
         return int(at_s * SECOND_NS)
     return now_ns

@@ -91,6 +91,23 @@ def test_a_thrown_switch_stops_the_machine_and_a_person_starts_it_again(tmp_path
     assert scalars(sensor.read(T0 + 62 * SECOND))["State"] == 2.0
 
 
+def test_a_meter_never_takes_back_what_it_told(tmp_path: Path) -> None:
+    plant = plant_of(DEMO)
+    machine = plant.machine[0]
+    sensor = build(plant, machine, tmp_path)
+    switch = tmp_path / "switches" / f"{machine.id}.json"
+    switch.parent.mkdir()
+    told = []
+    for tenth in range(60):
+        if tenth == 19:
+            switch.write_text(json.dumps({"run": False, "at": T0 // SECOND + 1}))
+        if tenth == 39:
+            switch.write_text(json.dumps({"run": True, "at": T0 // SECOND + 3}))
+        told.append(scalars(sensor.read(T0 + tenth * SECOND // 10))["Power/Energy"])
+    assert told == sorted(told)
+    assert told[19] == told[38] < told[59]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"run": "no"}', '{"run": null}'])
 def test_a_switch_that_nobody_can_read_changes_nothing(tmp_path: Path, content: str) -> None:
     plant = plant_of(DEMO)

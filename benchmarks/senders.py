@@ -79,7 +79,7 @@ class Template:
         at = np.arange(n_samples) / RATE_HZ
         waves = []
         for i, axis in enumerate("xyz"):
-            tone = 300 * np.sin(2 * np.pi * 24.7 * at + i) + 90 * np.sin(2 * np.pi * 49.4 * at)
+            tone = 20 * np.sin(2 * np.pi * 24.7 * at + i) + 6 * np.sin(2 * np.pi * 49.4 * at)
             counts = (tone + rng.normal(0, 120, n_samples)).astype("<i2")
             waves.append(Waveform(axis, counts.tobytes(), "int16", RATE_HZ, SCALE_G, MARK_NS))
         scalars = (

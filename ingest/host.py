@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from ingest.contract import channels as ch
@@ -19,14 +20,18 @@ from ingest.contract.payload import (
 )
 from ingest.contract.rejected import Rejected
 from ingest.contract.sparkplug_b_pb2 import Payload
-from ingest.contract.topics import NAMESPACE, Kind, node_topic, parse_topic, state_topic
+from ingest.contract.topics import NAMESPACE, Kind, Topic, node_topic, parse_topic, state_topic
 from ingest.contract.values import Gap, Message, MessageKey
 from ingest.journal.entry import DeadLetter, NodeState
+from ingest.quick import Plan, Quick
 from ingest.sessions import Arrived, Session
 
 HEAD_BYTES = 64
 KINDS_HEARD = (Kind.NBIRTH, Kind.NDEATH, Kind.DBIRTH, Kind.DDEATH, Kind.NDATA, Kind.DDATA)
-OLDEST_STATE_NS = 0
+TELEMETRY = frozenset({Kind.DDATA, Kind.NDATA})
+
+
+_topic = lru_cache(maxsize=32_768)(parse_topic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,8 @@ class Host:
         self.policy = policy or HostPolicy()
         self.sessions: dict[str, Session] = {}
         self._waiting: set[str] = set()
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._quick = Quick()
 
     # -- the host's own state ------------------------------------------------------------------------
 
@@ -132,7 +139,7 @@ class Host:
         """Take one MQTT message in. Never raises for what others sent."""
         if topic_text == state_topic(self.host_id):
             return self._own_state(raw, receive_ns)
-        topic = parse_topic(topic_text)
+        topic = _topic(topic_text)
         if isinstance(topic, Rejected):
             return [_refused(topic_text, raw, receive_ns, topic)]
         if topic.site != self.site:
@@ -148,19 +155,41 @@ class Host:
             return self._node_born(session, topic_text, raw, receive_ns)
         if topic.kind is Kind.NDEATH:
             return self._node_died(session, topic_text, raw, receive_ns)
+        quick = (
+            self._quickly(session, topic, topic_text, raw, receive_ns) if topic.kind in TELEMETRY else None
+        )
+        return quick if quick is not None else self._slowly(session, topic, raw, receive_ns)
+
+    def _slowly(self, session: Session, topic: Topic, raw: bytes, receive_ns: int) -> list[Event]:
+        """Whatever the quick path leaves: the codec reads it, and the sequence decides when."""
         birth: Birth | None = None
+        payload: Payload | Rejected
         if topic.kind is Kind.DBIRTH:
             read = read_birth(raw)
             if isinstance(read, Rejected):
-                return [_refused(topic_text, raw, receive_ns, read)]
+                return [_refused(str(topic), raw, receive_ns, read)]
             payload, birth = read
         else:
-            decoded = read_payload(raw)
-            if isinstance(decoded, Rejected):
-                return [_refused(topic_text, raw, receive_ns, decoded)]
-            payload = decoded
+            payload = read_payload(raw)
+            if isinstance(payload, Rejected):
+                return [_refused(str(topic), raw, receive_ns, payload)]
         arrived = Arrived(topic, payload, birth, len(raw), bytes(raw[:HEAD_BYTES]), receive_ns)
         return list(self._ordered(session, arrived))
+
+    def _quickly(
+        self, session: Session, topic: Topic, topic_text: str, raw: bytes, receive_ns: int
+    ) -> list[Event] | None:
+        """The common case: a message in order, of a born machine, in the shape that our edges send."""
+        birth = session.devices.get(topic.device) if topic.device else session.birth
+        if birth is None or not session.online or session.held:
+            return None
+        plan = self._plans.get((topic.node, topic.device))
+        if plan is None or plan.birth is not birth:
+            plan = self._plans[topic.node, topic.device] = Plan(birth)
+        read = self._quick.read(raw, topic.node, topic.device or topic.node, plan)
+        if read is None or not session.takes(read[1]):
+            return None
+        return [Telemetry(read[0], topic_text, receive_ns, len(raw))]
 
     def _own_state(self, raw: bytes, now_ns: int) -> list[Event]:
         """An old will of ours may arrive after our birth: say again that we are online."""

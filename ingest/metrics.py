@@ -52,7 +52,7 @@ class Latency:
     >>> seen = Latency()
     >>> seen.add(3_000_000); seen.add(700_000_000)
     >>> seen.quantile_ms(0.5), seen.quantile_ms(0.99)
-    (3.059, 750.163)
+    (3.059, 712.522)
     """
 
     def __init__(self) -> None:

@@ -69,6 +69,15 @@ class Session:
         self.held_bytes = 0
         return n_held
 
+    def takes(self, seq: int | None) -> bool:
+        """True, and the sequence goes on, when a message with this number may be read at once."""
+        if seq is None:
+            return True
+        if self.next_seq is not None and seq != self.next_seq:
+            return False
+        self.next_seq = (seq + 1) % SEQ_MODULO
+        return True
+
     def in_order(self, arrived: Arrived) -> bool:
         """True when the message may be read now; otherwise it is held until what is missing comes."""
         if not arrived.payload.HasField("seq"):

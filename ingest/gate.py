@@ -17,6 +17,8 @@ from ingest.journal.entry import ClockVerdict, DeadLetter, Quarantined, RunChang
 from ingest.runs import Runs
 
 NS_PER_S = 1_000_000_000
+END_OF_TIME_NS = 4_102_444_800 * NS_PER_S
+"""The year 2100."""
 
 
 class Memory(Protocol):
@@ -149,11 +151,12 @@ class Gate:
             if runs.full and not runs.joins(key.seq64):
                 self._count("refused_too_many_holes")
                 return
-        why = self._owner(content)
+        why = self._owner(content) or impossible(content)
         if why:
             self._letter(telemetry, why)
         elif isinstance(content, Gap):
             self._gaps.append(content)
+            self._count("gap_records")
         else:
             self._message(telemetry, content, node)
         if runs is not None and key is not None:
@@ -355,6 +358,16 @@ class Gate:
         self.pass_in(replace(message, historical=True), one.receive_ns)
         self._count("released")
         return True
+
+
+def impossible(content: Message | Gap) -> str:
+    """Why the times in it cannot be those of any clock, or ""."""
+    if isinstance(content, Gap):
+        times = [content.to_ns]
+    else:
+        times = [content.time_ns, *(one.time_ns for one in content.scalars)]
+        times += [one.start_ns for one in content.waveforms]
+    return "" if max(times) < END_OF_TIME_NS and min(times) >= 0 else "time_impossible"
 
 
 def corrected(message: Message, offset_ns: int) -> Message:

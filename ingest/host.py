@@ -84,7 +84,15 @@ class Missing:
     to_ns: int
 
 
-Event: TypeAlias = Telemetry | Refused | Send | NodeChanged | Missing
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Messages that were understood and have nothing to store, or that a birth or death made void."""
+
+    name: str
+    n_messages: int = 1
+
+
+Event: TypeAlias = Telemetry | Refused | Send | NodeChanged | Missing | Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +153,7 @@ class Host:
         if topic.site != self.site:
             return [_refused(topic_text, raw, receive_ns, Rejected("foreign_site", topic.site))]
         if topic.kind not in KINDS_HEARD:
-            return []
+            return [Counted("ignored_commands")]
         session = self.sessions.get(topic.node)
         if session is None:
             if len(self.sessions) >= self.policy.max_nodes:
@@ -197,19 +205,20 @@ class Host:
             said = json.loads(raw)
         except (ValueError, UnicodeDecodeError, RecursionError):
             said = {}
+        counted = Counted("states")
         if isinstance(said, dict) and said.get("online") is True:
-            return []
-        return [self.state(online=True, timestamp_ms=now_ns // NS_PER_MS)]
+            return [counted]
+        return [counted, self.state(online=True, timestamp_ms=now_ns // NS_PER_MS)]
 
     def _node_born(self, session: Session, topic: str, raw: bytes, now_ns: int) -> list[Event]:
         read = read_birth(raw)
         if isinstance(read, Rejected):
             return [_refused(topic, raw, now_ns, read)]
         payload, birth = read
-        session.born(birth, payload.seq % 256 if payload.HasField("seq") else None, now_ns)
+        n_void = session.born(birth, payload.seq % 256 if payload.HasField("seq") else None, now_ns)
         session.rebirth_came()
         self._waiting.discard(session.node)
-        return [_changed(session)]
+        return [Counted("births"), *_void(n_void), _changed(session)]
 
     def _node_died(self, session: Session, topic: str, raw: bytes, now_ns: int) -> list[Event]:
         payload = read_payload(raw)
@@ -220,10 +229,10 @@ class Host:
             None,
         )
         if not session.online or (session.bdseq is not None and said != session.bdseq):
-            return []  # the will of an earlier connection
-        session.died(now_ns)
+            return [Counted("ignored_deaths")]  # the will of an earlier connection
+        n_void = session.died(now_ns)
         self._waiting.discard(session.node)
-        return [_changed(session)]
+        return [Counted("deaths"), *_void(n_void), _changed(session)]
 
     def _ordered(self, session: Session, arrived: Arrived) -> Iterator[Event]:
         if not session.online:
@@ -265,9 +274,13 @@ class Host:
                 yield _refused(str(topic), arrived.head, now_ns, Rejected("too_many_devices"))
                 return
             session.devices[topic.device] = arrived.birth
+            yield Counted("births")
             yield _changed(session)
         elif topic.kind is Kind.DDEATH:
-            if session.devices.pop(topic.device, None) is not None:
+            if session.devices.pop(topic.device, None) is None:
+                yield Counted("ignored_deaths")
+            else:
+                yield Counted("deaths")
                 yield _changed(session)
         else:
             yield from self._telemetry(session, arrived)
@@ -339,6 +352,10 @@ def _letter(topic: str, raw: bytes, receive_ns: int, why: Rejected, n_bytes: int
 
 def _refused(topic: str, raw: bytes, receive_ns: int, why: Rejected) -> Refused:
     return Refused(_letter(topic, raw, receive_ns, why, len(raw)))
+
+
+def _void(n_messages: int) -> list[Event]:
+    return [Counted("refused_void", n_messages)] if n_messages else []
 
 
 def _changed(session: Session) -> NodeChanged:

@@ -15,7 +15,7 @@ from ingest.contract.topics import DEVICE_KINDS, parse_topic
 from ingest.contract.values import Gap
 from ingest.desk import Desk
 from ingest.gate import Gate
-from ingest.host import Host, Missing, NodeChanged, Refused, Send, Telemetry
+from ingest.host import Counted, Event, Host, NodeChanged, Refused, Send, Telemetry
 from ingest.journal.entry import Intake, NodeState
 from ingest.journal.journal import Journal
 from ingest.watermark import Watermarks
@@ -196,7 +196,7 @@ class Inbox:
             )
         return taken
 
-    def _handle(self, events: list[Telemetry | Refused | Send | NodeChanged | Missing]) -> None:
+    def _handle(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Telemetry):
                 self.gate.admit(event)
@@ -204,6 +204,8 @@ class Inbox:
                 self.gate.refuse(event)
             elif isinstance(event, Send):
                 self._publish(event)
+            elif isinstance(event, Counted):
+                self.gate.count(event.name, event.n_messages)
             elif isinstance(event, NodeChanged):
                 self._nodes[event.state.node] = event.state
             else:

@@ -46,21 +46,21 @@ class Session:
     _rebirth_ns: int | None = None
     _rebirth_wait_ns: int = REBIRTH_FIRST_WAIT_NS
 
-    def born(self, birth: Birth, seq: int | None, now_ns: int) -> None:
-        """Begin anew with an NBIRTH: old aliases, devices and held messages are void."""
+    def born(self, birth: Birth, seq: int | None, now_ns: int) -> int:
+        """Begin anew with an NBIRTH: old aliases, devices and held messages are void; how many of these."""
         self.online, self.since_ns, self.birth = True, now_ns, birth
         bdseq = birth.facts.get("bdSeq")
         self.bdseq = int(bdseq) if isinstance(bdseq, int) else None
         self.devices.clear()
-        self.drop_held()
         self.next_seq = None if seq is None else (seq + 1) % SEQ_MODULO
+        return self.drop_held()
 
-    def died(self, now_ns: int) -> None:
-        """The node is gone, and its devices with it."""
+    def died(self, now_ns: int) -> int:
+        """The node is gone, and its devices and held messages with it; how many of these."""
         self.online, self.since_ns = False, now_ns
         self.devices.clear()
-        self.drop_held()
         self.next_seq = None
+        return self.drop_held()
 
     def drop_held(self) -> int:
         """Forget what waits for a missing message; how many that were."""
@@ -90,8 +90,9 @@ class Session:
             return True  # from before: late, or sent twice; its key or digest tells
         if not self.held:
             self.held_since_ns = arrived.receive_ns
-        if seq not in self.held:
-            self.held_bytes += arrived.n_bytes
+        if seq in self.held:
+            return True  # the same number twice: one of them is read as it is
+        self.held_bytes += arrived.n_bytes
         self.held[seq] = arrived
         return False
 

@@ -181,6 +181,11 @@ class Outbox:
             self._rows.write_tally()
         return bdseq
 
+    def relieve(self) -> None:
+        """Give the disk back what the write-ahead log holds; what cannot be given stays."""
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()

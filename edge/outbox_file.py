@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS handed (n INTEGER PRIMARY KEY);
 """
 _TABLES = {"tally", "boot", "channel", "message", "handed"}
 _PAGE_BYTES = 8192
-_WAL_LIMIT_BYTES = 64 * 1024 * 1024
+_WAL_LIMIT_BYTES = 16 * 1024 * 1024
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -81,7 +81,7 @@ def open_outbox(path: Path, connect: Connect) -> Connection:
             "journal_mode = WAL",
             "synchronous = FULL",
             f"journal_size_limit = {_WAL_LIMIT_BYTES}",
-            "wal_autocheckpoint = 2000",
+            "wal_autocheckpoint = 1000",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         version = connection.execute("PRAGMA user_version").fetchone()[0]

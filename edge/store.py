@@ -142,6 +142,7 @@ class Store:
                 meaning="no telemetry is accepted until it works",
             )
         self.trouble = str(error)
+        self.outbox.relieve()
         if isinstance(error, OutboxCorrupt):
             self.outbox.close()
             self._open(now)

@@ -113,7 +113,9 @@ class Host:
 
     def offline(self) -> None:
         """A clean goodbye."""
-        self.client.publish(state_topic(self.host_id), self.state(online=False), 1, retain=True).wait_for_publish(5)
+        self.client.publish(
+            state_topic(self.host_id), self.state(online=False), 1, retain=True
+        ).wait_for_publish(5)
         self.close()
 
     def close(self) -> None:
@@ -181,7 +183,9 @@ class Host:
 class AgentProcess:
     """`python -m edge` with a plant file of simulated machines."""
 
-    def __init__(self, folder: Path, port: int, machines: int = 2, period_s: float = 0.05, **more: object) -> None:
+    def __init__(
+        self, folder: Path, port: int, machines: int = 2, period_s: float = 0.05, **more: object
+    ) -> None:
         self.folder = folder
         self.data = folder / "edge"
         plant = [
@@ -205,11 +209,13 @@ class AgentProcess:
         self.config = folder / "edge.toml"
         self.config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
         self.process: subprocess.Popen[bytes] | None = None
+        self.cwd = ROOT
+        self.command = [sys.executable, "-m", "edge", "--config", str(self.config)]
 
     def start(self) -> None:
         with (self.folder / "edge.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge", "--config", str(self.config)],
+                self.command,
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,

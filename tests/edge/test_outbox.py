@@ -160,7 +160,7 @@ class OutboxLaw(RuleBasedStateMachine):
 
 TestOutboxLaw = OutboxLaw.TestCase
 TestOutboxLaw.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

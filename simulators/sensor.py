@@ -165,6 +165,19 @@ class SimulatedSensor:
             self.model.stop(at_ns)
 
 
+def models_of(plant: Plant) -> dict[str, MachineModel]:
+    """The models of a plant's simulated machines, by id: the same as its sensors play.
+
+    Raises ValueError for a table that cannot be played.
+    """
+    found = {}
+    for machine in plant.machine:
+        config = dict(machine.sensor)
+        if config.pop("kind", None) == "simulated":
+            found[machine.id] = SimulatedSensor.from_config(plant, machine, config, Path()).model
+    return found
+
+
 def _when(thrown_ns: int, at_s: object, now_ns: int) -> int:
     """When the switch was thrown: by its file or by its own second, when that is near, else now."""
     if 0 <= now_ns - thrown_ns < FAR_NS:

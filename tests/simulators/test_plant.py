@@ -14,7 +14,7 @@ from ingest.contract.plant import Plant, parse_plant
 from ingest.contract.values import Scalar, Waveform
 from simulators.faults import FaultKind
 from simulators.plant import PlantRequest, write_plant
-from simulators.sensor import SimulatedSensor
+from simulators.sensor import SimulatedSensor, models_of
 
 SECOND = 1_000_000_000
 T0 = 1_790_000_000 * SECOND
@@ -56,6 +56,15 @@ def test_only_the_faulty_machine_gets_a_fault_and_it_grows_within_the_demo(tmp_p
         worst = sensor.model.severity(T0 + 91 * SECOND)
         assert (worst == pytest.approx(1.0)) == (machine.id == made.faulty_machine)
         assert sensor.model.severity(T0 + 29 * SECOND) == 0.0
+
+
+def test_models_of_a_plant_are_what_its_sensors_play(tmp_path: Path) -> None:
+    plant = plant_of(DEMO)
+    models = models_of(plant)
+    assert list(models) == [machine.id for machine in plant.machine]
+    now_ns = T0 + 7 * SECOND
+    played = build(plant, plant.machine[4], tmp_path).read(now_ns)
+    assert played == models[plant.machine[4].id].telemetry(now_ns, 1024)
 
 
 def test_names_come_in_both_languages() -> None:

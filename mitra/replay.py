@@ -12,7 +12,8 @@ from typing import Any
 
 import tomli_w
 
-from ingest.contract.plant import parse_plant
+from edge.sensors import SensorConfigError, SensorError, sensor_class
+from ingest.contract.plant import Plant, parse_plant
 from ingest.reader import Reader
 from mitra.exits import PersonError
 from mitra.house import House, Ports, secrets_of
@@ -106,6 +107,7 @@ class Replay:
         plant_path = self.layout.root / "plant.toml"
         plant_path.write_text(plant_text(self.request), "utf-8")
         plant = parse_plant(plant_path.read_text("utf-8"))
+        _check(plant, self.layout.root)
         ports = Ports(free_port(HOST), 0, 0, 0, HOST)
         stream = {"profile": "backtest", "baseline_rows": self.request.baseline}
         house = House(self.layout, plant, plant_path, ports, secrets_of(self.layout, plant), stream=stream)
@@ -162,6 +164,20 @@ class Replay:
                 name: restarts[program] for name, program in PROCESSES.items() if program in restarts
             },
         }
+
+
+def _check(plant: Plant, folder: Path) -> None:
+    """Open the recording once, before anything runs, so that what it lacks is said at once."""
+    machine = plant.machine[0]
+    config = {key: value for key, value in machine.sensor.items() if key != "kind"}
+    try:
+        sensor = sensor_class("recording").from_config(plant, machine, config, folder)
+        sensor.open()
+        sensor.close()
+    except (SensorConfigError, SensorError) as error:
+        raise PersonError(
+            "setting", f"{error} (the options of `mitra replay --help` say what the file does not)"
+        ) from error
 
 
 def _rows(journal: Path) -> int:

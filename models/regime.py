@@ -125,5 +125,6 @@ def find_regime(
     mem.regime[m, slot, 0], mem.regime[m, slot, 1], mem.regime[m, slot, 2] = speed_rpm, power_kw, idle
     mem.regime_rows[m, slot], mem.regime_s[m, slot] = 0, 0.0
     mem.mean[m, slot, :], mem.var[m, slot, :], mem.rows[m, slot, :] = 0.0, 0.0, 0.0
+    mem.anchor[m, slot, :], mem.point[m, slot, :] = 0.0, 0.0
     mem.candidate_rows[m] = 0
     return int(slot)

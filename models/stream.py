@@ -23,7 +23,7 @@ from models.alarming import follow
 from models.diagnosis.rules import Diagnosis
 from models.diagnosis.sensor import dead, saturated
 from models.diagnosis.suspect import suspect
-from models.explain.reasons import reason_of_zone
+from models.explain.reasons import reason_of_zone, with_level
 from models.health.assess import WARNING
 from models.online.columns import COMPONENTS
 from models.online.step import DEAD, LATE, SATURATED, SETTLING, STANDS, WARMING
@@ -157,6 +157,9 @@ def _explain(
         )
         if zone is not None:
             reasons.insert(0, zone)
+        loud = int(judged.verdicts.loud_slot[i])
+        if loud >= 0:
+            reasons = with_level(reasons, judged.layout.slots[loud].name, float(judged.verdicts.loud[i]))
     if flags & WARMING:
         rows = float(judged.verdicts.regime_rows[i])
         reasons.append(Reason("learning", {"rows": rows, "needed": float(state.settings.warmup_rows)}, 0.1))

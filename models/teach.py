@@ -105,6 +105,7 @@ def _forgive(state: StreamState, m: int, alarm: Alarm | None, effect: Effect) ->
     if r >= 0 and memory.condition[m] == ALARM:
         shift = np.clip(memory.level[m], -MAX_SHIFT, MAX_SHIFT) * state.layout_of[m].tables.log
         memory.mean[m, r] += shift
+        memory.anchor[m, r] += shift
         memory.level[m] -= shift
         effect.regime, effect.shift = r, shift
     _calm(state, m)
@@ -154,3 +155,4 @@ def _undo(state: StreamState, action_id: str) -> None:
     state.memory.multiplier[m], state.memory.allowance[m] = effect.multiplier, effect.allowance
     if effect.shift is not None:
         state.memory.mean[m, effect.regime] -= effect.shift
+        state.memory.anchor[m, effect.regime] -= effect.shift

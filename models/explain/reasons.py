@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TOP = 3
 DB_PER_NEPER = 20.0 / math.log(10.0)
 MIN_RATIO = 0.5
+MIN_RISE = 0.6
 
 
 def reasons_of_evidence(layout: Layout, ratio: Floats, level: Floats, top: int = TOP) -> list[Reason]:
@@ -47,6 +48,16 @@ def reasons_of_evidence(layout: Layout, ratio: Floats, level: Floats, top: int =
         else:
             found.append((strength, Reason("evidence", {"channel": slot.name, "ratio": strength}, weight)))
     return [reason for _, reason in found]
+
+
+def with_level(reasons: list[Reason], channel: str, rise: float) -> list[Reason]:
+    """Add the loudest amplitude's rise since warm-up, in nepers, if it is clear and not said yet."""
+    said = any(one.code == "level_rise" and one.values["channel"] == channel for one in reasons)
+    if said or rise < MIN_RISE:
+        return reasons
+    values: dict[str, float | str] = {"channel": channel, "factor": math.exp(rise)}
+    values["db"] = rise * DB_PER_NEPER
+    return [*reasons, Reason("level_rise", values, 0.5)]
 
 
 def reason_of_zone(zone: Zone | str, velocity_mm_s: float, limits_mm_s: Floats) -> Reason | None:

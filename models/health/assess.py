@@ -23,6 +23,7 @@ HEALTH_SMOOTHING = 0.3
 WARN_BELOW, CALM_ABOVE = 70.0, 80.0
 RETURN_RATIO = 0.7
 TEMPERATURE_WARNING_K = 10.0
+NEPER_12_DB = 1.3816
 ROTOR, THERMAL = 1, 5
 """Indices in `columns.COMPONENTS`."""
 
@@ -71,6 +72,12 @@ def physics_of_velocity(velocity_mm_s: float, limits_mm_s: Floats) -> tuple[floa
     if velocity_mm_s <= high:
         return 0.65 + 0.35 * (velocity_mm_s - middle) / (high - middle), 3
     return velocity_mm_s / high, 4
+
+
+@compiled
+def physics_of_level(rise: float, limit: float) -> float:
+    """A rise in nepers over its limit: 1 at the limit, a quarter more for each further 12 dB."""
+    return rise / limit if rise <= limit else 1.0 + 0.25 * (rise - limit) / NEPER_12_DB
 
 
 @compiled

@@ -23,6 +23,8 @@ MAX_LEVEL = 6.0
 EVIDENCE_ROWS = 300.0
 EVIDENCE_PRIOR_ROWS = 50.0
 RELATIVE_FLOOR = 0.01
+SPEED_UNIT, LOAD_UNIT = 0.1, 0.2
+"""A step of the operating point: a tenth in speed (natural logarithm), a fifth of rated power."""
 FEW_ROWS = 1.1
 STILL = -2.3
 """Natural logarithm of the vibration ratio below which a machine stands still, or its sensor is dead."""
@@ -35,8 +37,71 @@ def _spread(mem: Memory, tab: Tables, m: int, r: int, s: int) -> float:
 
 
 @compiled
+def operating_step(
+    mem: Memory, m: int, r: int, speed_rpm: float, power_kw: float, rated_kw: float, step: Floats
+) -> float:
+    """How far this row lies from the regime's mean operating point: step (2,) is filled.
+
+    Returns how much wider a prediction is there, as a factor of the variance: a point that was never seen is
+    judged with more patience.
+    """
+    point = mem.point[m, r]
+    step[0] = step[1] = 0.0
+    if point[2] > 0:
+        if not math.isnan(speed_rpm):
+            step[0] = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT - point[0]
+        if not math.isnan(power_kw):
+            full = rated_kw if not math.isnan(rated_kw) else max(abs(power_kw), 1e-6)
+            step[1] = power_kw / full / LOAD_UNIT - point[1]
+    p = mem.slope_p[m]
+    return float(1.0 + p[0] * step[0] * step[0] + 2.0 * p[1] * step[0] * step[1] + p[2] * step[1] * step[1])
+
+
+@compiled
+def learn_point(
+    mem: Memory,
+    m: int,
+    r: int,
+    speed_rpm: float,
+    power_kw: float,
+    rated_kw: float,
+    memory: float,
+    trust: float,
+) -> None:
+    """Move the regime's mean operating point."""
+    point = mem.point[m, r]
+    rate = trust / (min(point[2], memory) + 1.0)
+    if not math.isnan(speed_rpm):
+        point[0] += rate * (math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT - point[0])
+    if not math.isnan(power_kw):
+        full = rated_kw if not math.isnan(rated_kw) else max(abs(power_kw), 1e-6)
+        point[1] += rate * (power_kw / full / LOAD_UNIT - point[1])
+    point[2] += trust
+
+
+@compiled
+def _gain(mem: Memory, m: int, step: Floats, trust: float) -> tuple[float, float]:
+    """Kalman gain of the slopes, shared by all slots, and the smaller covariance after this row."""
+    p = mem.slope_p[m]
+    a, b = p[0] * step[0] + p[1] * step[1], p[1] * step[0] + p[2] * step[1]
+    denominator = 1.0 / max(trust, 1e-6) + a * step[0] + b * step[1]
+    g0, g1 = a / denominator, b / denominator
+    p[0], p[1], p[2] = p[0] - g0 * a, p[1] - g0 * b, p[2] - g1 * b
+    return g0, g1
+
+
+@compiled
 def score_slots(
-    mem: Memory, tab: Tables, dia: Dial, m: int, r: int, x: Floats, evidence: Floats, per_component: Floats
+    mem: Memory,
+    tab: Tables,
+    dia: Dial,
+    m: int,
+    r: int,
+    x: Floats,
+    step: Floats,
+    wider: float,
+    evidence: Floats,
+    per_component: Floats,
 ) -> tuple[float, int]:
     """Smoothed evidence of every ready slot, and the strongest: (value, slot), (0, -1) when none is ready.
 
@@ -54,9 +119,10 @@ def score_slots(
         if count < need:
             continue
         if not math.isnan(x[s]):
-            deviation = x[s] - mem.mean[m, r, s]
+            expected = mem.mean[m, r, s] + mem.slope[m, s, 0] * step[0] + mem.slope[m, s, 1] * step[1]
+            deviation = x[s] - expected
             # A spread from few rows may be too small by chance, and there are many slots to be unlucky in.
-            spread = _spread(mem, tab, m, r, s) * (1.0 + FEW_ROWS / math.sqrt(count))
+            spread = _spread(mem, tab, m, r, s) * (1.0 + FEW_ROWS / math.sqrt(count)) * math.sqrt(wider)
             z = min(max(deviation / spread, -MAX_DEVIATION), MAX_DEVIATION)
             mem.fast[m, s] += dia.smoothing * (z - mem.fast[m, s])
             mem.level[m, s] += dia.smoothing * (min(max(deviation, -MAX_LEVEL), MAX_LEVEL) - mem.level[m, s])
@@ -72,14 +138,18 @@ def score_slots(
 
 
 @compiled
-def loudest_level(mem: Memory, tab: Tables, m: int) -> tuple[float, int]:
-    """The highest smoothed rise of an amplitude, in nepers, and its slot; (0, -1) when none is known."""
+def loudest_level(mem: Memory, tab: Tables, m: int, r: int) -> tuple[float, int]:
+    """The highest rise of an amplitude since the end of warm-up, in nepers, and its slot; (0, -1) for none.
+
+    A baseline follows slow change; the anchor does not, so that no fault is too slow to be seen.
+    """
     best, which = 0.0, -1
     for s in range(mem.level.shape[1]):
         if tab.component[s] < 0:
             break
-        if tab.level[s] and mem.level[m, s] > best:
-            best, which = mem.level[m, s], s
+        rise = mem.level[m, s] + mem.mean[m, r, s] - mem.anchor[m, r, s]
+        if tab.level[s] and mem.rows[m, r, s] >= MIN_ROWS and rise > best:
+            best, which = rise, s
     return best, which
 
 
@@ -102,11 +172,19 @@ def is_still(mem: Memory, tab: Tables, m: int, r: int, x: Floats) -> bool:
 
 @compiled
 def learn_slots(
-    mem: Memory, tab: Tables, dia: Dial, m: int, r: int, x: Floats, trust: float, judged: bool
+    mem: Memory,
+    tab: Tables,
+    dia: Dial,
+    m: int,
+    r: int,
+    x: Floats,
+    step: Floats,
+    memory: float,
+    trust: float,
+    judged: bool,
 ) -> None:
     """Move the baseline toward this row. trust: 0 (a sick machine must not teach us health) to 1."""
-    interval_s = max(mem.interval_s[m], 1e-3)
-    memory = max(dia.memory_rows, dia.memory_s / interval_s)
+    g0, g1 = _gain(mem, m, step, trust)
     floor_var = 0.5 * dia.smoothing / (2.0 - dia.smoothing)
     for s in range(x.shape[0]):
         if tab.component[s] < 0:
@@ -115,13 +193,17 @@ def learn_slots(
             continue
         count = mem.rows[m, r, s]
         rate = trust / (min(count, memory) + 1.0)
-        d = x[s] - mem.mean[m, r, s]
+        d = x[s] - mem.mean[m, r, s] - mem.slope[m, s, 0] * step[0] - mem.slope[m, s, 1] * step[1]
         if count >= MIN_ROWS:
             limit = WINSOR * _spread(mem, tab, m, r, s)
             d = min(max(d, -limit), limit)
+            mem.slope[m, s, 0] += g0 * d
+            mem.slope[m, s, 1] += g1 * d
         mem.mean[m, r, s] += rate * d
         mem.var[m, r, s] = (1.0 - rate) * (mem.var[m, r, s] + rate * d * d)
         mem.rows[m, r, s] = count + trust
+        if count < dia.warmup_rows:
+            mem.anchor[m, r, s] = mem.mean[m, r, s]
         if judged:
             # Bounded too: a slow fault must not teach that wandering is normal.
             square = min(mem.fast[m, s] ** 2, WINSOR * mem.fast_var[m, s])

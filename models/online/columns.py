@@ -69,8 +69,8 @@ def _lines(part: str) -> Watch:
 
 VIBRATION: tuple[Watch, ...] = (
     Watch("rms_g", "vibration", level=True),
-    Watch("peak_g", "bearing", floor=0.03, level=True),
-    Watch("kurtosis", "bearing", floor=0.02),
+    Watch("peak_g", "bearing", floor=0.03, weight=0.7),
+    Watch("kurtosis", "bearing", floor=0.02, weight=0.5),
     Watch("velocity_rms_mm_s", "rotor", floor=0.02, level=True),
     Watch("envelope_rms_g", "bearing", floor=0.02, level=True),
     *(_lines(part) for part in HARMONICS),
@@ -118,9 +118,9 @@ UNBALANCE: dict[str, Watch] = {
 
 _KEYWORDS: tuple[tuple[re.Pattern[str], Watch | None], ...] = (
     (re.compile(r"skew|shape"), None),
-    (re.compile(r"crest"), Watch("crest", "bearing", floor=0.02, weight=0.7)),
-    (re.compile(r"kurt"), Watch("kurtosis", "bearing", floor=0.02)),
-    (re.compile(r"p2p|peak"), Watch("peak", "bearing", floor=0.03, level=True)),
+    (re.compile(r"crest"), Watch("crest", "bearing", floor=0.02, weight=0.5)),
+    (re.compile(r"kurt"), Watch("kurtosis", "bearing", floor=0.02, weight=0.5)),
+    (re.compile(r"p2p|peak"), Watch("peak", "bearing", floor=0.03, weight=0.7)),
     (re.compile(r"rms|bearing|vibration|accel|velocity"), Watch("rms", "vibration", level=True)),
     (re.compile(r"temp|thermo"), TEMPERATURE_WATCH),
     (

@@ -30,16 +30,23 @@ N_COUNTS = 8
 POT_LEVEL, POT_N, POT_EXCESSES, POT_SUM, POT_SQUARES = range(5)
 
 
+SLOPE_PRIOR = 4.0
+"""Variance of a slope before anything is known, in units of the slot's own variance."""
+
+
 class Memory(NamedTuple):
     """State of the fold, mutated in place.
 
     last_ns, start_ns: (M,) last row and start of the present run, -1 for none; interval_s: (M,) smoothed;
-    context: (M, 4) last known speed_rpm and power_kw, each with its time in s; n_regimes: (M,); regime: (M,
-    R, 3) centres: speed, power, idle; regime_rows, regime_s: (M, R); candidate: (M, 3) and candidate_rows:
-    (M,); mean, var, rows: (M, R, S) baselines in transformed units; fast, fast_var, fast_n, level: (M, S)
-    smoothed evidence; pot: (M, 5) tail of healthy evidence; threshold, multiplier, allowance: (M,) the level
-    of evidence, and what verdicts made of it and of the limits of physics; velocity_mm_s: (M,) smoothed;
-    health_by: (M, C); health, ratio, physics: (M,); condition, regime_now: (M,); counts: (M, 8).
+    context: (M, 4) last known speed_rpm and power_kw, each with its time in s; n_regimes: (M,); regime:
+    (M, R, 3) centres: speed, power, idle; regime_rows, regime_s: (M, R); candidate: (M, 3) and
+    candidate_rows: (M,); mean, var, rows: (M, R, S) baselines in transformed units; anchor: (M, R, S) the
+    mean at the end of warm-up; point: (M, R, 3) mean operating point of a regime and its count; slope:
+    (M, S, 2) change with speed and load, slope_p: (M, 3) its covariance p00, p01, p11; fast, fast_var,
+    fast_n, level: (M, S) smoothed evidence; pot: (M, 5) tail of healthy evidence; threshold, multiplier,
+    allowance: (M,) the level of evidence, and what verdicts made of it and of the limits of physics;
+    velocity_mm_s: (M,) smoothed; health_by: (M, C); health, ratio, physics: (M,); condition, regime_now:
+    (M,); counts: (M, 8).
     """
 
     last_ns: Ints
@@ -55,6 +62,10 @@ class Memory(NamedTuple):
     mean: Floats
     var: Floats
     rows: Floats
+    anchor: Floats
+    point: Floats
+    slope: Floats
+    slope_p: Floats
     fast: Floats
     fast_var: Floats
     fast_n: Floats
@@ -103,6 +114,7 @@ class Dial(NamedTuple):
     alarms_per_s: float
     smoothing_rows: float
     severe: float
+    settling: float
     stop_health: float
 
 
@@ -123,6 +135,10 @@ def new_memory(n_machines: int, smoothing: float) -> Memory:
         mean=np.zeros((m, r, s)),
         var=np.zeros((m, r, s)),
         rows=np.zeros((m, r, s)),
+        anchor=np.zeros((m, r, s)),
+        point=np.zeros((m, r, 3)),
+        slope=np.zeros((m, s, 2)),
+        slope_p=np.tile(np.array([SLOPE_PRIOR, 0.0, SLOPE_PRIOR]), (m, 1)),
         fast=np.zeros((m, s)),
         fast_var=np.full((m, s), smoothing / (2.0 - smoothing)),
         fast_n=np.zeros((m, s)),
@@ -185,5 +201,6 @@ def dial(settings: Settings) -> Dial:
         alarms_per_s=settings.false_alarms_per_machine_month / (30.0 * 86_400.0),
         smoothing_rows=settings.smoothing_rows,
         severe=settings.severe_db * math.log(10.0) / 20.0,
+        settling=settings.settling_db * math.log(10.0) / 20.0,
         stop_health=settings.stop_health,
     )

@@ -20,10 +20,18 @@ from models.health.assess import (
     assess,
     is_risky,
     next_condition,
+    physics_of_level,
     physics_of_temperature,
     physics_of_velocity,
 )
-from models.online.baseline import is_still, learn_slots, loudest_level, score_slots
+from models.online.baseline import (
+    is_still,
+    learn_point,
+    learn_slots,
+    loudest_level,
+    operating_step,
+    score_slots,
+)
 from models.online.columns import COMPONENTS, MAX_SLOTS
 from models.online.jit import compiled
 from models.online.layout import (
@@ -65,7 +73,7 @@ class Verdicts(NamedTuple):
     """What the kernel says of n rows.
 
     condition, previous, regime, zone, flags, top_slot, loud_slot: (n,); ratio, threshold, health, physics,
-    velocity_mm_s, multiplier, running_s, regime_rows: (n,); health_by: (n, C); evidence, level: (n, S).
+    velocity_mm_s, multiplier, running_s, regime_rows, loud: (n,); health_by: (n, C); evidence, level: (n, S).
     They hold what was true at each row: the memory has moved on to the end of the batch.
     """
 
@@ -84,6 +92,7 @@ class Verdicts(NamedTuple):
     multiplier: Floats
     running_s: Floats
     regime_rows: Floats
+    loud: Floats
     health_by: Floats
     evidence: Floats
     level: Floats
@@ -92,7 +101,7 @@ class Verdicts(NamedTuple):
 def room_for(n: int) -> Verdicts:
     """Empty verdicts of n rows."""
     c, p, r, z, f, t, u = (np.zeros(n, np.int64) for _ in range(7))
-    numbers = [np.zeros(n) for _ in range(8)]
+    numbers = [np.zeros(n) for _ in range(9)]
     evidence, level = np.full((n, MAX_SLOTS), np.nan), np.zeros((n, MAX_SLOTS))
     return Verdicts(c, p, r, z, f, t, u, *numbers, np.zeros((n, C)), evidence, level)  # type: ignore[call-arg]
 
@@ -197,13 +206,16 @@ def _judge_running(
 
     Returns (condition, zone, flags, top slot, loud slot).
     """
+    speed, power, rated_kw = mem.context[m, 0], mem.context[m, 2], giv.rated_kw[m]
+    step = np.zeros(2)
+    wider = operating_step(mem, m, r, speed, power, rated_kw, step)
     judged = mem.regime_rows[m, r] >= dia.warmup_rows and mem.regime_s[m, r] >= dia.warmup_s
     settling = (t_ns - mem.start_ns[m]) * 1e-9 < dia.settle_s
     strongest, top_slot = 0.0, -1
     loud, loud_slot = 0.0, -1
     if judged:
-        strongest, top_slot = score_slots(mem, tab, dia, m, r, x, evidence, per_component)
-        loud, loud_slot = loudest_level(mem, tab, m)
+        strongest, top_slot = score_slots(mem, tab, dia, m, r, x, step, wider, evidence, per_component)
+        loud, loud_slot = loudest_level(mem, tab, m, r)
     threshold = _update_threshold(mem, dia, m)
     trust = 1.0
     if judged:
@@ -211,7 +223,9 @@ def _judge_running(
     if mem.condition[m] == ALARM:
         trust = 0.0  # A sick machine must not teach us health.
     if trust > 0.0:
-        learn_slots(mem, tab, dia, m, r, x, trust, judged)
+        memory = max(dia.memory_rows, dia.memory_s / max(mem.interval_s[m], 1e-3))
+        learn_slots(mem, tab, dia, m, r, x, step, memory, trust, judged)
+        learn_point(mem, m, r, speed, power, rated_kw, memory, trust)
     if judged and trust >= NORMAL_TRUST:
         learn_tail(mem.pot[m], strongest)
     if not judged:
@@ -226,7 +240,7 @@ def _judge_running(
     physics[THERMAL] = physics_of_temperature(fact[HOTTEST], giv.temperature_limit_c[m])
     if loud_slot >= 0:
         c = tab.component[loud_slot]
-        physics[c] = max(physics[c], loud / dia.severe)
+        physics[c] = max(physics[c], physics_of_level(loud, dia.settling if settling else dia.severe))
     for c in range(C):
         physics[c] /= mem.allowance[m]
     assess(mem, m, threshold, per_component, physics, judged, settling)
@@ -272,6 +286,8 @@ def step_rows(
         out.condition[i] = STOPPED if flags & STANDS else condition
         out.regime[i], out.zone[i], out.flags[i] = mem.regime_now[m], zone, flags
         out.top_slot[i], out.loud_slot[i] = top_slot, loud_slot
+        if loud_slot >= 0:
+            out.loud[i] = loudest_level(mem, tab, m, mem.regime_now[m])[0]
         out.level[i] = mem.level[m]
         _say_numbers(mem, m, i, out)
 

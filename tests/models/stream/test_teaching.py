@@ -70,7 +70,7 @@ def test_a_confirmed_fault_is_caught_earlier_next_time(plant, rows, fold):
         fold(state, [], (*words, repaired) if hears else (repaired,))
     machine = rows(seed=2)
     machine.time_ns = 10_000 * 10**9
-    healthy, sick = machine.calm(200), machine.growing(200, to=4.0)
+    healthy, sick = machine.calm(200), machine.growing(300, to=2.0)
     assert fold(taught, healthy).alarms == fold(untaught, healthy).alarms == []
     assert rows_to_alarm(fold(taught, sick)) < rows_to_alarm(fold(untaught, sick))
 

@@ -9,6 +9,7 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -66,6 +67,19 @@ def _session_key(path: Path) -> bytes:
         return key
 
 
+class ScreensServer(uvicorn.Server):
+    """Lets the viewers of live streams go when it is told to end; they come back by themselves."""
+
+    def __init__(self, hub: Hub, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the streams, then everything else."""
+        self._hub.closing = True
+        super().handle_exit(sig, frame)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 after a normal end; 2 for a configuration that cannot be used; 3 when the port cannot be had."""
     parser = argparse.ArgumentParser(prog="python -m dashboards", description="Serve the screens of a plant.")
@@ -86,7 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, PlantError, AccountError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return EXIT_CONFIG
-    server = uvicorn.Server(
+    server = ScreensServer(
+        house.hub,
         uvicorn.Config(
             build_app(house),
             host=config.host,
@@ -94,9 +109,9 @@ def main(arguments: list[str] | None = None) -> int:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=3,
             proxy_headers=False,
-        )
+        ),
     )
     try:
         server.run()

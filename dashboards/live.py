@@ -52,6 +52,7 @@ class Hub:
         self._moved = asyncio.Condition()
         self.boot = secrets.token_hex(4)
         self.viewers = 0
+        self.closing = False
         self.changed: dict[str, int] = {}
         self.alarms_changed: dict[str, int] = {}
         self.moment = Moment(0, first_picture(plant, ()))

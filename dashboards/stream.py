@@ -78,7 +78,7 @@ async def events(
         if seq > hub.moment.seq:
             seq = 0  # The page is from before a restart of the screens.
         next_beat = time.monotonic() + BEAT_S
-        while True:
+        while not hub.closing:
             moment = await hub.wait(seq, max(0.01, next_beat - time.monotonic()))
             if moment.seq > seq:
                 yield shared.event(house, moment, seq, language, machine)

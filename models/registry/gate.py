@@ -56,11 +56,15 @@ class GoldenCase:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One model on the same history and the same golden set as its rival. golden: case id -> did it alarm."""
+    """One model on the same history and the same golden set as its rival.
+
+    golden: case id -> did it alarm; label_noise: share of the labels it was trained on that look wrong.
+    """
 
     label: str
     groups: dict[str, Tally]
     golden: dict[str, bool]
+    label_noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class GatePolicy:
     golden_cases_min: int = 10
     golden_accuracy_min: float = 0.9
     golden_lost_max: int = 0
+    label_noise_max: float = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +139,7 @@ def judge(
         *_enough(challenger, golden, policy),
         *(_not_worse(champion.groups[g], challenger.groups[g], g) for g in sorted(champion.groups)),
         *_golden(champion, challenger, golden, policy),
+        _clean(challenger, policy),
     ]
     return GateVerdict(champion.label, challenger.label, tuple(findings))
 
@@ -161,6 +167,13 @@ def _not_worse(champion: Tally, challenger: Tally, group: str) -> Finding:
         f"false alarms {challenger.false_alarms} (champion {champion.false_alarms}, allowed {allowed})"
     )
     return Finding("not_worse", passed, said, group)
+
+
+def _clean(challenger: Evaluation, policy: GatePolicy) -> Finding:
+    """A model that learnt from many wrong labels is not trusted, however well it seems to do by them."""
+    noise = challenger.label_noise
+    said = f"{noise:.1%} of its labels look wrong, at most {policy.label_noise_max:.0%} may"
+    return Finding("labels_consistent", noise <= policy.label_noise_max, said)
 
 
 def _golden(

@@ -1,0 +1,267 @@
+"""`mitra train`: a frame and labels in, a model with honest figures out; same data and seed, same model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ingest.contract.actions import Verdict
+from models.labels.noise import noise_share
+from models.registry.gate import Tally, interval
+from models.registry.manifest import FileEntry, Manifest, Metric, sha256
+from models.training.detectors import (
+    KINDS,
+    SUPERVISED,
+    Fitted,
+    Scale,
+    scale_of_healthy,
+    scale_of_probability,
+)
+from models.training.frame import FAULTY, UNKNOWN, Frame, Targets, data_hash, targets
+from models.training.replay import GoldenStretch, alarms_of, tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from models.labels.label import Label
+
+FOLDS = 5
+ROWS_MIN = 200
+HORIZON_NS = 7 * 24 * 3600 * 10**9
+RESAMPLES = 200
+
+
+class TrainingError(ValueError):
+    """There is too little to learn from; the message says what is missing and what to do."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchModel:
+    """A detector, its scale and the columns it reads."""
+
+    kind: str
+    columns: tuple[str, ...]
+    detector: Fitted
+    scale: Scale
+    horizon_ns: int
+    label_noise: float
+
+    def score(self, frame: Frame) -> NDArray[np.float64]:
+        """(n,) in [0, 1]. Columns are found by name; one that the frame lacks counts as missing."""
+        place = {name: k for k, name in enumerate(frame.columns)}
+        values = np.full((len(frame.machine), len(self.columns)), np.nan)
+        for k, name in enumerate(self.columns):
+            if name in place:
+                values[:, k] = frame.values[:, place[name]]
+        return self.scale.apply(self.detector.raw(values))
+
+    def strange(self, frame: Frame) -> NDArray[np.bool_]:
+        """(n,) rows at or over the alarm level."""
+        return np.asarray(self.score(frame) >= self.scale.level, np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """The model and the manifest of it, whose files and version the registry fills in."""
+
+    model: BatchModel
+    manifest: Manifest
+
+
+def train(
+    name: str,
+    kind: str,
+    frame: Frame,
+    labels: Sequence[Label],
+    *,
+    created_ns: int,
+    code_version: str,
+    seed: int = 0,
+    horizon_ns: int = HORIZON_NS,
+    golden: Sequence[GoldenStretch] = (),
+    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+) -> Trained:
+    """Learn one kind of detector; every figure of the manifest is of machines that the model had not seen.
+
+    labels: admitted by quarantine; golden: stretches that no training sees; progress: (folds done, folds).
+    Raises TrainingError.
+    """
+    if kind not in KINDS:
+        raise TrainingError(f"There is no kind of model called {kind}. There is: {', '.join(KINDS)}.")
+    known = targets(frame, labels, horizon_ns)
+    usable = known.value != UNKNOWN
+    for stretch in golden:
+        rows = frame.of(stretch.machine)
+        times = frame.time_ns[rows]
+        usable[rows] &= ~((times >= stretch.from_ns - horizon_ns) & (times <= stretch.to_ns))
+    lesson = Lesson(frame, known, usable, _folds(frame, known, usable, kind, seed), seed)
+    rounds = FOLDS + 1
+    held_out = lesson.held_out(kind, lambda done: progress(done, rounds))
+    detector = lesson.learn(kind, usable, FOLDS)
+    progress(rounds, rounds)
+    faulty = lesson.faulty
+    if kind in SUPERVISED:
+        scale = scale_of_probability(held_out[usable], faulty[usable], known.weight[usable])
+    else:
+        scale = scale_of_healthy(held_out[usable & ~faulty])
+    told = scale.apply(held_out)
+    noise = _label_noise(lesson, told if kind in SUPERVISED else None, labels, horizon_ns)
+    counts = tallies(frame, alarms_of(frame, told >= scale.level), labels, horizon_ns)
+    figures = [metric for group, tally in counts.items() for metric in _metrics(tally, group)]
+    figures += _metrics(sum(counts.values(), Tally(0, 0, 0, 0)), "")
+    if kind in SUPERVISED:
+        figures.append(_brier(told, faulty, usable, frame, seed))
+    model = BatchModel(kind, frame.columns, detector, scale, horizon_ns, noise)
+    manifest = Manifest(
+        name=name,
+        version=1,
+        kind=kind,
+        created_ns=created_ns,
+        data_sha256=data_hash(frame, labels),
+        data_from_ns=int(frame.time_ns.min()),
+        data_to_ns=int(frame.time_ns.max()),
+        code_version=code_version,
+        seed=seed,
+        files=(FileEntry("unsigned-draft", sha256(b""), 0),),
+        metrics=tuple(figures),
+        limits=_limits(frame, counts),
+        notes=(f"{len(frame.machines)} machines, {int(usable.sum())} rows, label noise {noise:.3f}",),
+    )
+    return Trained(model, manifest)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What one training works with: rows, what they were, which may teach, which fold they are in."""
+
+    frame: Frame
+    known: Targets
+    usable: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+    seed: int
+
+    @property
+    def faulty(self) -> NDArray[np.bool_]:
+        return np.asarray(self.known.value == FAULTY, np.bool_)
+
+    def learn(self, kind: str, rows: NDArray[np.bool_], turn: int) -> Fitted:
+        """A detector from some rows. rows: (n,). Raises TrainingError."""
+        try:
+            return KINDS[kind](
+                self.frame.values[rows], self.faulty[rows], self.known.weight[rows], self.seed + turn
+            )
+        except ValueError as error:
+            raise TrainingError(
+                f"{kind} was not trained: {error}. Collect more history or verdicts."
+            ) from error
+
+    def held_out(self, kind: str, tell: Callable[[int], None]) -> NDArray[np.float64]:
+        """(n,) raw scores, each by a detector that never saw the row's machine."""
+        raw = np.full(len(self.usable), np.nan)
+        for k in range(FOLDS):
+            out = self.folds == k
+            raw[out] = self.learn(kind, self.usable & ~out, k).raw(self.frame.values[out])
+            tell(k + 1)
+        return raw
+
+
+def _folds(
+    frame: Frame, known: Targets, usable: NDArray[np.bool_], kind: str, seed: int
+) -> NDArray[np.int64]:
+    """Whole machines per fold, those with faults spread evenly. (n,)"""
+    if int(usable.sum()) < ROWS_MIN or len(frame.machines) < FOLDS:
+        raise TrainingError(
+            f"{int(usable.sum())} usable rows of {len(frame.machines)} machines are too few: at least "
+            f"{ROWS_MIN} rows of {FOLDS} machines are needed. Let the plant run longer; the models of each "
+            "machine work meanwhile."
+        )
+    sick = np.array([bool(np.any(known.value[frame.of(name)] == FAULTY)) for name in frame.machines])
+    if kind in SUPERVISED and sick.sum() < 2:
+        raise TrainingError(
+            f"Confirmed faults on {int(sick.sum())} machines are too few to learn failures from: "
+            "at least 2 are needed. Confirm alarms on the alarm page, or import work orders."
+        )
+    shuffled = np.random.default_rng(seed).permutation(len(sick))
+    order = shuffled[np.argsort(~sick[shuffled], kind="stable")]
+    fold = np.empty(len(sick), np.int64)
+    fold[order] = np.arange(len(sick)) % FOLDS
+    return np.asarray(fold[frame.machine], np.int64)
+
+
+def _label_noise(
+    lesson: Lesson, told: NDArray[np.float64] | None, labels: Sequence[Label], horizon_ns: int
+) -> float:
+    """Share of verdicts that a model trained without those machines contradicts.
+
+    told: (n,) its probabilities, out of fold; None asks gradient boosting, because a detector that never
+    learnt from verdicts finds every false alarm strange, and rightly so. 0 when too few machines failed.
+    """
+    frame = lesson.frame
+    if told is None:
+        sick = len(np.unique(frame.machine[lesson.faulty & lesson.usable]))
+        if sick < FOLDS:
+            return 0.0
+        told = lesson.held_out("failure-horizon", lambda _: None)
+    said, probability = [], []
+    for label in labels:
+        if label.verdict is Verdict.NOT_SURE or label.machine not in frame.machines:
+            continue
+        rows = frame.of(label.machine)
+        times = frame.time_ns[rows]
+        before = horizon_ns if label.verdict is Verdict.CONFIRMED else 0
+        within = (times >= label.from_ns - before) & (times <= label.to_ns)
+        if within.any():
+            said.append(label.verdict is Verdict.CONFIRMED)
+            probability.append(float(np.quantile(told[rows][within], 0.9)))
+    return noise_share(np.array(said, np.bool_), np.array(probability))
+
+
+def _metrics(tally: Tally, group: str) -> list[Metric]:
+    found = []
+    for name, hits, of in (
+        ("recall", tally.caught, tally.faults),
+        ("false_alarm_days", tally.false_alarms, tally.healthy_stretches),
+    ):
+        if of:
+            low, high = interval(hits, of)
+            found.append(Metric(name, hits / of, low, high, of, group))
+    return found
+
+
+def _brier(
+    told: NDArray[np.float64], faulty: NDArray[np.bool_], usable: NDArray[np.bool_], frame: Frame, seed: int
+) -> Metric:
+    """Squared error of the probability, its interval by resampling machines."""
+    squares = np.where(usable, (told - faulty) ** 2, 0.0)
+    n = len(frame.machines)
+    total = np.bincount(frame.machine, squares, n)
+    rows = np.bincount(frame.machine, usable.astype(float), n)
+    picks = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    draws = total[picks].sum(axis=1) / np.maximum(rows[picks].sum(axis=1), 1.0)
+    value = float(total.sum() / max(rows.sum(), 1.0))
+    low, high = np.quantile(draws, [0.05, 0.95])
+    return Metric("brier", value, min(float(low), value), max(float(high), value), int(usable.sum()))
+
+
+def _limits(frame: Frame, counts: dict[str, Tally]) -> tuple[str, ...]:
+    """Where not to trust it, in words."""
+    unseen = [group for group, tally in counts.items() if tally.faults == 0]
+    said = (
+        [f"Machine groups without a confirmed fault: {', '.join(unseen)}. Recall there is unknown."]
+        if unseen
+        else []
+    )
+    recalls = {group: tally.caught / tally.faults for group, tally in counts.items() if tally.faults}
+    if len(recalls) > 1 and max(recalls.values()) - min(recalls.values()) > 0.2:
+        worst = min(recalls, key=lambda group: recalls[group])
+        said.append(
+            f"Recall is lowest for {worst} ({recalls[worst]:.0%}): watch those machines by other means."
+        )
+    said.append(
+        f"Trained on {len(set(frame.groups))} machine groups only: {', '.join(sorted(set(frame.groups)))}."
+    )
+    return tuple(said)

@@ -1,0 +1,241 @@
+"""Batch training on a made-up plant: what is learnt, what is refused, what the registry gets."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from ingest.contract.actions import Verdict
+from models.labels import Label
+from models.registry import Evaluation, GoldenCase, Registry, Signer, judge
+from models.training import (
+    KINDS,
+    Frame,
+    GoldenStretch,
+    Trained,
+    TrainingError,
+    card,
+    data_hash,
+    evaluation,
+    from_files,
+    join,
+    targets,
+    to_files,
+    train,
+)
+from models.training.frame import FAULTY, HEALTHY, UNKNOWN
+
+HOUR = 3600 * 10**9
+DAY = 24 * HOUR
+HORIZON = 4 * DAY
+MACHINES = 20
+DAYS = 40
+START = 20_000 * DAY
+
+
+@cache
+def plant(hot_afternoons: bool = True) -> tuple[Frame, tuple[Label, ...]]:
+    """Pumps and fans, a row every 4 hours; every second machine fails on day 25 after four days of signs.
+
+    The others raise one alarm that a technician calls false: a single hot afternoon.
+    """
+    rng = np.random.default_rng(0)
+    parts, labels = {}, []
+    times = START + np.arange(0, DAYS * DAY, 4 * HOUR)
+    for k in range(MACHINES):
+        name, fails = f"{'pump' if k < MACHINES // 2 else 'fan'}-{k}", k % 2 == 0
+        level = rng.uniform(1.0, 3.0)
+        days = (times - START) / DAY
+        growth = np.where(fails & (days > 21) & (days < 25.5), (days - 21) * 2.5, 0.0)
+        hot = np.where(hot_afternoons & (not fails) & (days >= 12) & (days < 12.5), 6.0, 0.0)
+        values = np.column_stack(
+            [
+                level + rng.normal(0, 0.2, len(times)) + growth,
+                3.0 + rng.normal(0, 0.3, len(times)) + 1.5 * growth,
+                60 + rng.normal(0, 1, len(times)) + hot,
+                rng.normal(0, 1, len(times)),
+            ]
+        )
+        parts[name] = (times, ("rms", "kurtosis", "temperature", "noise"), values)
+        day, verdict = (25, Verdict.CONFIRMED) if fails else (12, Verdict.FALSE_ALARM)
+        labels.append(
+            Label(
+                f"l{k}",
+                name,
+                verdict,
+                from_ns=START + day * DAY,
+                to_ns=START + day * DAY + DAY // 2,
+                said_ns=START + 50 * DAY,
+                by="Siti",
+                fault="bearing_outer" if fails else "",
+            )
+        )
+    groups = {name: name.split("-")[0] for name in parts}
+    return join(parts, groups), tuple(labels)
+
+
+def golden_set(frame: Frame) -> tuple[GoldenStretch, ...]:
+    """Six failures and six calm weeks that experts settled."""
+    found = []
+    for k, name in enumerate(frame.machines[:12]):
+        sick = int(name.split("-")[1]) % 2 == 0
+        first = START + (22 if sick else 2) * DAY
+        found.append(
+            GoldenStretch(GoldenCase(f"g{k}", name.split("-")[0], sick), name, first, first + 3 * DAY)
+        )
+    return tuple(found)
+
+
+@cache
+def learnt(kind: str = "failure-horizon", flips: int = 0, hot_afternoons: bool = True) -> Trained:
+    frame, labels = plant(hot_afternoons)
+    wrong = set(np.random.default_rng(0).choice(len(labels), flips, replace=False).tolist())
+    given = [flipped(label) if k in wrong else label for k, label in enumerate(labels)]
+    when = START + 60 * DAY
+    return train("plant", kind, frame, given, created_ns=when, code_version="0.1.0", horizon_ns=HORIZON)
+
+
+def flipped(label: Label) -> Label:
+    if label.verdict is Verdict.CONFIRMED:
+        return replace(label, verdict=Verdict.FALSE_ALARM, fault="")
+    return replace(label, verdict=Verdict.CONFIRMED, fault="unknown")
+
+
+def judged(trained: Trained, name: str) -> Evaluation:
+    frame, labels = plant()
+    strange, noise = trained.model.strange(frame), trained.model.label_noise
+    golden = golden_set(frame)
+    return evaluation(name, frame, strange, labels, golden=golden, horizon_ns=HORIZON, label_noise=noise)
+
+
+def metric(trained: Trained, name: str, group: str = "") -> float:
+    return next(m.value for m in trained.manifest.metrics if (m.name, m.group) == (name, group))
+
+
+def test_failures_are_foreseen_on_machines_not_trained_on() -> None:
+    assert metric(learnt(), "recall") > 0.9
+    assert metric(learnt(), "false_alarm_days") < 0.02
+    assert metric(learnt(), "brier") < 0.05
+    assert {m.group for m in learnt().manifest.metrics} == {"", "pump", "fan"}
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"failure-horizon"}))
+def test_detectors_without_verdicts_find_them_too(kind: str) -> None:
+    trained = learnt(kind, hot_afternoons=False)
+    assert metric(trained, "recall") > 0.8
+    assert metric(trained, "false_alarm_days") < 0.1
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_same_data_and_seed_give_the_same_scores_and_files_keep_them(kind: str) -> None:
+    frame, labels = plant()
+    again = train(
+        "plant", kind, frame, labels, created_ns=START + 60 * DAY, code_version="0.1.0", horizon_ns=HORIZON
+    )
+    scores = learnt(kind).model.score(frame)
+    assert np.array_equal(again.model.score(frame), scores)
+    assert again.manifest == learnt(kind).manifest
+    assert np.array_equal(from_files(to_files(again.model)).score(frame), scores)
+    assert scores.min() >= 0.0
+    assert scores.max() <= 1.0
+
+
+def test_the_hash_names_exactly_this_data() -> None:
+    frame, labels = plant()
+    same = data_hash(frame, tuple(reversed(labels)))
+    assert same == data_hash(frame, labels)
+    changed = frame.values.copy()
+    changed[0, 0] += 1e-9
+    assert data_hash(replace(frame, values=changed), labels) != same
+    assert data_hash(frame, (flipped(labels[0]), *labels[1:])) != same
+
+
+def test_nobody_knows_the_newest_days() -> None:
+    frame, labels = plant()
+    known = targets(frame, labels, HORIZON)
+    rows = frame.of("pump-0")
+    day = (frame.time_ns[rows] - START) / DAY
+    assert set(known.value[rows][day > DAYS - 3]) == {UNKNOWN}
+    assert set(known.value[rows][(day >= 21) & (day <= 25)]) == {FAULTY}
+    assert set(known.value[rows][day < 20]) == {HEALTHY}
+    false_alarm = frame.of("pump-1")
+    assert known.weight[false_alarm].max() == 3.0
+
+
+def test_golden_stretches_train_nothing() -> None:
+    frame, labels = plant()
+    golden = golden_set(frame)
+    poisoned = frame.values.copy()
+    for stretch in golden:
+        rows = frame.of(stretch.machine)
+        times = frame.time_ns[rows]
+        within = (times >= stretch.from_ns - HORIZON) & (times <= stretch.to_ns)
+        poisoned[rows] = np.where(within[:, None], -1e6, poisoned[rows])
+    options = {"created_ns": START, "code_version": "0.1.0", "horizon_ns": HORIZON, "golden": golden}
+    confirmed = [label for label in labels if label.verdict is Verdict.CONFIRMED][:4]
+    one = train("plant", "isolation-forest", frame, confirmed, **options)  # type: ignore[arg-type]
+    other = replace(frame, values=poisoned)
+    two = train("plant", "isolation-forest", other, confirmed, **options)  # type: ignore[arg-type]
+    assert np.array_equal(one.model.detector.raw(frame.values), two.model.detector.raw(frame.values))
+
+
+def test_a_better_model_is_promoted_and_a_rollback_gives_the_same_bits(tmp_path) -> None:
+    frame, _ = plant()
+    signer, registry = Signer.new(), Registry(tmp_path)
+    registry.trust("training", signer.public)
+    for kind in ("isolation-forest", "failure-horizon"):
+        registry.add(learnt(kind).manifest, to_files(learnt(kind).model), signer)
+    who = {"by": "Siti", "reason": "foresees failures earlier", "now_ns": START}
+    registry.challenge("plant", 1, **who)
+    before = from_files(registry.champion("plant").files).score(frame)  # type: ignore[union-attr]
+    registry.challenge("plant", 2, **who)
+    verdict = judge(judged(learnt("isolation-forest"), "plant@1"), judged(learnt(), "plant@2"), cases(frame))
+    assert verdict.passed, verdict.failures
+    registry.promote("plant", verdict, **who)
+    assert registry.champion("plant").manifest.kind == "failure-horizon"  # type: ignore[union-attr]
+    registry.rollback("plant", **who)
+    after = from_files(registry.champion("plant").files).score(frame)  # type: ignore[union-attr]
+    assert np.array_equal(before, after)
+
+
+def cases(frame: Frame) -> tuple[GoldenCase, ...]:
+    return tuple(stretch.case for stretch in golden_set(frame))
+
+
+@pytest.mark.parametrize(
+    "kind", ["failure-horizon", pytest.param("isolation-forest", marks=pytest.mark.full)]
+)
+def test_a_fifth_of_labels_flipped_promotes_nothing(kind: str) -> None:
+    frame, _ = plant()
+    champion = judged(learnt(kind), "plant@1")
+    verdict = judge(champion, judged(learnt(kind, flips=MACHINES // 5), "plant@2"), cases(frame))
+    assert "labels_consistent" in {finding.code for finding in verdict.failures}
+    assert learnt(kind).model.label_noise <= 0.05
+
+
+def test_too_little_to_learn_from_is_said() -> None:
+    frame, labels = plant()
+    options = {"created_ns": START, "code_version": "0.1.0", "horizon_ns": HORIZON}
+    with pytest.raises(TrainingError, match="Confirmed faults on 0 machines"):
+        train("plant", "failure-horizon", frame, [], **options)  # type: ignore[arg-type]
+    with pytest.raises(TrainingError, match="There is: isolation-forest"):
+        train("plant", "oracle", frame, labels, **options)  # type: ignore[arg-type]
+    few = join({"pump-1": (frame.time_ns[:50], frame.columns, frame.values[:50])}, {})
+    with pytest.raises(TrainingError, match="too few"):
+        train("plant", "pca-t2-q", few, [], **options)  # type: ignore[arg-type]
+
+
+def test_the_card_says_what_it_stands_on() -> None:
+    text = card(learnt().manifest)
+    assert "| pump | recall |" in text
+    assert learnt().manifest.data_sha256 in text
+    assert "Trained on 2 machine groups only: fan, pump." in text
+
+
+def test_columns_are_found_by_name() -> None:
+    frame, _ = plant()
+    model = learnt().model
+    order = [3, 1, 0, 2]
+    shuffled = replace(frame, values=frame.values[:, order], columns=tuple(frame.columns[k] for k in order))
+    assert np.array_equal(model.score(shuffled), model.score(frame))

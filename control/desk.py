@@ -335,6 +335,7 @@ class Desk:
     def _summarise(self, now: int) -> None:
         """Refusals that a flood can cause are recorded once a minute by number, not one by one."""
         self._summary_due = now + 60
+        self._store.forget_seen(self.site, now - self._settings.fatigue.dedup_s)
         refused = {name: count for name, count in self._unsaid.items() if not name.endswith("_taken")}
         if not refused:
             return

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import hashlib
+import json
 import secrets
+import shutil
+import tempfile
 from collections import deque
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -19,10 +25,11 @@ from control.technician import Technician
 from edge.actuator.actuator import Actuator
 from edge.actuator.book import Book
 from edge.actuator.config import ActuatorConfig, MachineConfig
+from edge.actuator.judge import Known, Now
 from edge.actuator.outputs import make_output
 from edge.actuator.panel import Panel, read_panel
 from edge.actuator.roster import RosterFiles
-from ingest.contract.approval.keys import PublicKey, public_of, unseal
+from ingest.contract.approval.keys import PublicKey, public_of, sign, unseal
 from ingest.contract.approval.messages import (
     RECEIPT_DOMAIN,
     TICKET_DOMAIN,
@@ -38,6 +45,7 @@ from ingest.contract.approval.messages import (
 )
 from ingest.contract.approval.policy import POLICY_VERSION
 from ingest.contract.approval.settings import BrokerSettings
+from ingest.contract.approval.strict import b64
 from ingest.contract.approval.topics import TO_EDGE, Leaf, control_topic, parse_control_topic, request_topic
 from ingest.contract.rejected import Rejected
 
@@ -66,20 +74,32 @@ class FakeClock:
         self.monotonic += round(1_000 * seconds)
 
 
+@cache
+def _roster() -> tuple[Path, dict[str, SoftwareKey]]:
+    """A roster with everybody in it, made once for all tests and copied for each."""
+    folder = Path(tempfile.mkdtemp(prefix="mitra-roster-")) / "roster"
+    now = datetime.fromtimestamp(START_S, UTC)
+    init(folder, SITE, now)
+    keys = {}
+    for name, role in PEOPLE.items():
+        keys[name] = make_software_key(SITE, name, name.title(), origin=ORIGIN, rp_id=RP_ID)
+        enrol(folder, person(name, name.title(), role, [keys[name].public_credential()]))
+    publish(folder, now)
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+    return folder, keys
+
+
 class Plant:
     """One edge with four machines and four persons; the messages it says are kept in `said`."""
 
     def __init__(self, folder: Path, **config: object) -> None:
         self.folder = folder
         self.clock = FakeClock()
-        self.keys: dict[str, SoftwareKey] = {}
         self.roster_dir = folder / "roster"
-        now = datetime.fromtimestamp(START_S, UTC)
-        self.root = init(self.roster_dir, SITE, now)
-        for name, role in PEOPLE.items():
-            self.keys[name] = make_software_key(SITE, name, name.title(), origin=ORIGIN, rp_id=RP_ID)
-            enrol(self.roster_dir, person(name, name.title(), role, [self.keys[name].public_credential()]))
-        publish(self.roster_dir, now)
+        made, keys = _roster()
+        shutil.copytree(made, self.roster_dir)
+        self.keys = dict(keys)
+        self.root = self.roster_dir / "public" / "1.root.json"
         self.edge_key = ed25519.Ed25519PrivateKey.generate()
         machines = tuple(
             MachineConfig(
@@ -178,22 +198,57 @@ class Plant:
         """Deliver bytes as an envelope and let time do its work; the last receipt is the answer."""
         self.actuator.on_message(Leaf.ENVELOPE, data)
         self.actuator.tick()
-        return self.receipts()[-1]
+        leaf, wire = self.said[-1]
+        assert leaf is Leaf.RECEIPT
+        return self._opened(wire)
 
     def approve(self, proposal: Proposal, *people: str) -> Receipt:
         return self.send(Envelope(proposal.to_bytes(), self.sign(proposal, *people)).to_bytes())
 
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.wall, UTC)
+
+    def twisted_approval(
+        self,
+        name: str,
+        proposal: Proposal,
+        *,
+        client: dict[str, object] | None = None,
+        rp_id: str = RP_ID,
+        raw: bytes | None = None,
+    ) -> Approval:
+        """A correctly signed assertion whose inside is not what an honest browser would make."""
+        key = self.keys[name]
+        found = {
+            "type": "webauthn.get",
+            "challenge": b64(proposal.challenge()),
+            "origin": ORIGIN,
+            "crossOrigin": False,
+        }
+        client_data = json.dumps({**found, **(client or {})}).encode() if raw is None else raw
+        data = hashlib.sha256(rp_id.encode()).digest() + b"\x05" + bytes(4)
+        signature = sign(key._private(), data + hashlib.sha256(client_data).digest())
+        return Approval(key.credential, b64(client_data), b64(data), b64(signature))
+
+    def send_approvals(self, proposal: Proposal, *approvals: Approval) -> Receipt:
+        return self.send(Envelope(proposal.to_bytes(), approvals).to_bytes())
+
+    def known_and_now(self) -> tuple[Known, Now]:
+        """What the actuator would judge by at this moment."""
+        roster = self.actuator._roster.current(self.clock.wall)
+        known = Known(self.actuator._tickets, self.actuator._presence, self.book.is_spent, roster)
+        return known, Now(self.clock.wall, self.clock.monotonic, self.book.floor_s)
+
     def receipts(self) -> list[Receipt]:
         """Every receipt said so far, its signature checked."""
-        found = []
-        for leaf, wire in self.said:
-            if leaf is Leaf.RECEIPT:
-                body = unseal(RECEIPT_DOMAIN, wire, (self.edge_public,))
-                assert isinstance(body, bytes)
-                receipt = Receipt.parse_canonical(body)
-                assert isinstance(receipt, Receipt)
-                found.append(receipt)
-        return found
+        return [self._opened(wire) for leaf, wire in self.said if leaf is Leaf.RECEIPT]
+
+    def _opened(self, wire: bytes) -> Receipt:
+        body = unseal(RECEIPT_DOMAIN, wire, (self.edge_public,))
+        assert isinstance(body, bytes)
+        receipt = Receipt.parse_canonical(body)
+        assert isinstance(receipt, Receipt)
+        return receipt
 
     def runs(self, machine: str) -> bool:
         return self.outputs[machine].observe() == "running"
@@ -266,7 +321,7 @@ class WholePlant(Plant):
         self.actuator.tick()
         self.pump()
 
-    def request(self, machine: str, **changes: object) -> Rejected | None:
+    def request(self, machine: str, /, **changes: object) -> Rejected | None:
         """Analytics asks."""
         evidence = {
             "facts": [{"name": "BPFO", "value": "9.4 mm/s"}],
@@ -304,3 +359,14 @@ class WholePlant(Plant):
         detail = self.service.desks[SITE].detail(proposal_id)
         assert detail is not None
         return str(detail.row.state)
+
+    def envelope(self, machine: str, *people: str) -> bytes:
+        """An honest, approved envelope, caught on its way to the edge: what a broker holds in its hand."""
+        self.request(machine)
+        detail = next(d for d in self.service.desks[SITE].listing(is_open=True) if d.machine.id == machine)
+        code = self.presence(machine) if detail.machine.policy.presence else ""
+        for name in people:
+            self.technician(name).approve(detail.row.id, code)
+        topic, data = self.wire.popleft()
+        assert topic == control_topic(SITE, EDGE, Leaf.ENVELOPE)
+        return data

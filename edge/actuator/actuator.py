@@ -91,7 +91,7 @@ class Actuator:
         self._key_id = public_of(config.edge, key).key_id
         self._clock = clock
         self._say = say
-        self._here = Here(
+        self.here = Here(
             config.site,
             config.edge,
             config.policy_version,
@@ -179,7 +179,7 @@ class Actuator:
     def _on_envelope(self, data: bytes) -> None:
         now = Now(self._clock.wall_s(), self._clock.monotonic_ms(), self._book.floor_s)
         known = Known(self._tickets, self._presence, self._book.is_spent, self._roster.current(now.wall_s))
-        verdict = judge(data, self._here, known, now)
+        verdict = judge(data, self.here, known, now)
         if isinstance(verdict, Refused):
             self._refuse(verdict)
             return

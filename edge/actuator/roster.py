@@ -22,11 +22,13 @@ class RosterFiles:
     def __init__(self, folder: Path, pinned_root: Path, site: str, book: Book) -> None:
         """folder: where roster files lie; pinned_root: the root metadata laid down at installation."""
         self._folder = folder
-        self._pinned_root = pinned_root
         self._site = site
         self._book = book
         self._seen: frozenset[tuple[str, int, int]] = frozenset()
         self._answer: Trusted | Rejected = Rejected(Code.ROSTER_MISSING)
+        if book.fact("root") is None and pinned_root.exists():
+            # Pinned once, at installation: a file that changes later is not believed.
+            book.remember(root=pinned_root.read_bytes())
 
     def current(self, now_s: int) -> Roster | Rejected:
         """The roster at this wall clock. Files are judged again when any of them changed."""
@@ -51,7 +53,7 @@ class RosterFiles:
         return None
 
     def _judge(self, files: Mapping[str, bytes], now_s: int) -> Trusted | Rejected:
-        root = self._book.fact("root") or self._first_root()
+        root = self._book.fact("root")
         if root is None:
             return Rejected(Code.ROSTER_MISSING, "no pinned root")
         floor = Floor(**json.loads(self._book.fact("roster_floor") or b"{}"))
@@ -62,12 +64,6 @@ class RosterFiles:
             numbers = {name: getattr(answer.floor, name) for name in ("timestamp", "snapshot", "targets")}
             self._book.remember(root=answer.root, roster_floor=json.dumps(numbers).encode())
         return answer
-
-    def _first_root(self) -> bytes | None:
-        try:
-            return self._pinned_root.read_bytes()
-        except OSError:
-            return None
 
     def _listing(self) -> frozenset[tuple[str, int, int]]:
         try:

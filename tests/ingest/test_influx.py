@@ -77,7 +77,7 @@ def test_no_name_breaks_a_line_or_starts_another(tag: str, name: str, value: flo
 
 
 class Stub(BaseHTTPRequestHandler):
-    """Speaks the v2 interface: takes lines, refuses those with "poison", answers queries with annotated CSV."""
+    """Speaks the v2 interface: takes lines, refuses "poison", answers queries with annotated CSV."""
 
     lines: ClassVar[list[str]] = []
     status = 204

@@ -32,11 +32,27 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("mitra.commands.demo", "A whole plant on this machine, with a fault that develops.", RUN),
     "serve": Entry("mitra.commands.serve", "Receive, judge and show: broker, stream, screens.", RUN),
     "edge": Entry("mitra.commands.edge", "The agent of one gateway: sensors, outbox, MQTT.", RUN),
+    "actuator": Entry("mitra.commands.actuator", "The part of a gateway that alone may stop machines.", RUN),
     "control": Entry("mitra.commands.control", "The isolated approval service.", RUN),
+    "page": Entry("mitra.commands.page", "The page on which people sign, served apart.", RUN),
     "replay": Entry("mitra.commands.replay", "Send a recording through outbox, broker and stream.", RUN),
     "status": Entry("mitra.commands.status", "What runs, what waits, what is missing.", RUN),
     "plant": Entry("mitra.commands.plant", "Check a plant file, or write a first one.", PLANT),
+    "bearing": Entry("mitra.commands.bearing", "Fault orders of a bearing, by name or geometry.", PLANT),
+    "history": Entry("mitra.commands.history", "Export, import, verify, compact the history.", PLANT),
     "warm-up": Entry("mitra.commands.warm_up", "Compile the kernels once (setup does it).", PLANT),
+    "user": Entry("mitra.commands.user", "Accounts of the screens.", PEOPLE),
+    "roster": Entry("mitra.commands.roster", "Who may approve a stop: keys, roster, rotation.", PEOPLE),
+    "technician": Entry("mitra.commands.technician", "Decide about stops at the terminal.", PEOPLE),
+    "audit": Entry("mitra.commands.audit", "Export and verify the log of decisions.", PEOPLE),
+    "labels": Entry("mitra.commands.labels", "Verdicts and work orders that may train a model.", SCIENCE),
+    "features": Entry("mitra.commands.features", "Every feature, its unit and what moves it.", SCIENCE),
+    "score": Entry("mitra.commands.score", "Judge any table of numbers, row by row.", SCIENCE),
+    "diagnose": Entry("mitra.commands.diagnose", "Name the fault in a recording.", SCIENCE),
+    "backtest": Entry("mitra.commands.backtest", "A recording through the production models.", SCIENCE),
+    "rul": Entry("mitra.commands.rul", "Remaining life from runs to failure.", SCIENCE),
+    "train": Entry("mitra.commands.train", "Train a batch model from the plant's history.", SCIENCE),
+    "model": Entry("mitra.commands.model", "List, compare, promote, roll back models.", SCIENCE),
 }
 
 
@@ -60,9 +76,23 @@ class Lazy(TyperGroup):
         entry = COMMANDS.get(name or "")
         if entry is None:
             return name, command, rest
-        loaded = typer.main.get_command(importlib.import_module(entry.module).app)
+        loaded = typer.main.get_command(_module(entry.module, str(name)).app)
         loaded.name = name
         return name, loaded, rest
+
+
+def _module(path: str, command: str) -> Any:
+    """The module of a command. Raises PersonError when a package that it stands on is not installed."""
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "mitra":
+            raise
+        raise PersonError(
+            "missing",
+            f"`mitra {command}` needs the package {error.name}, which is not installed here, so nothing "
+            "was done. Install all of Mitra with `pip install 'ayo-mitra[all]'`.",
+        ) from error
 
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import tomli_w
 
@@ -36,7 +36,12 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One plant on one machine. Each method writes what a process needs and says how to start it."""
+    """One plant on one machine. Each method writes what a process needs and says how to start it.
+
+    external: URL of a broker that is not ours, empty for the embedded one; a login in it is used by every
+    process, else each uses its own account; ca: PEM file that vouches for it, with `mqtts://`; stream,
+    screen_settings: more keys of those processes' files.
+    """
 
     layout: Layout
     plant: Plant
@@ -47,6 +52,9 @@ class House:
     stream: Mapping[str, Any] = field(default_factory=dict)
     fatigue: Mapping[str, int] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    external: str = ""
+    ca: str = ""
+    screen_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -60,7 +68,11 @@ class House:
 
     def broker_url(self, user: str) -> str:
         """URL with which a user of the table reaches the broker."""
-        return f"mqtt://{user}:{quote(self.secrets[user], safe='')}@{self.ports.host}:{self.ports.broker}"
+        at = self._broker_table(user)
+        scheme = urlsplit(self.external).scheme if self.external else "mqtt"
+        login = f"{quote(at['username'], safe='')}:{quote(at['password'], safe='')}"
+        host = f"[{at['host']}]" if ":" in at["host"] else at["host"]
+        return f"{scheme}://{login}@{host}:{at['port']}"
 
     def broker(self) -> Program:
         """The embedded broker."""
@@ -81,6 +93,7 @@ class House:
             "registry": str(self.layout.registry),
             "desk": str(self.layout.desk),
             "ready": str(ready),
+            "ca": self.ca,
             **self.stream,
         }
         program = self._program("analytics", "mitra.analytics", table, ready=ready.exists)
@@ -95,6 +108,7 @@ class House:
             "host_id": HOST_ID,
             "data_dir": str(make_folder(self.layout.edge(gateway))),
             "until_drained": until_drained,
+            "ca": self.ca,
         }
         program = self._program(f"edge-{gateway}", "edge", table)
         return replace(program, restart=not until_drained)
@@ -146,10 +160,7 @@ class House:
                     "roster_root": str(self.layout.roster / "public" / "1.root.json"),
                 }
             ],
-            "edge": [
-                {"id": one.id, "site": self.plant.site, "public_key_file": str(self._public_key(one.id))}
-                for one in self.plant.gateway
-            ],
+            "edge": self._edges_with_keys(),
             "machine": [
                 {
                     "id": machine.id,
@@ -160,6 +171,7 @@ class House:
                     "criticality": machine.criticality,
                 }
                 for machine in self.plant.machine
+                if self._public_key(machine.gateway).exists()
             ],
         }
         if self.fatigue:
@@ -175,10 +187,7 @@ class House:
             "control_url": f"http://localhost:{self.ports.control}",
             "rp_id": "localhost",
             "site": [{"id": self.plant.site, "name": self.plant.plant.name}],
-            "edge": [
-                {"id": one.id, "site": self.plant.site, "public_key_file": str(self._public_key(one.id))}
-                for one in self.plant.gateway
-            ],
+            "edge": self._edges_with_keys(),
         }
         if self.demo:
             table["demo_keys"] = [str(path) for path in sorted(self.layout.keys.glob("*.json"))]
@@ -199,6 +208,7 @@ class House:
             "port": self.ports.screens,
             "control_url": self.page_origin,
             "open_roles": self.demo,
+            **self.screen_settings,
         }
         ready = listens(self.ports.host, self.ports.screens)
         return self._program("screens", "dashboards", table, ready=ready)
@@ -206,13 +216,25 @@ class House:
     def _public_key(self, gateway: str) -> Path:
         return self.layout.actuator(gateway) / "edge.pub.json"
 
+    def _edges_with_keys(self) -> list[dict[str, str]]:
+        """Gateways whose actuator has made its key: only there can anything be stopped."""
+        return [
+            {"id": one.id, "site": self.plant.site, "public_key_file": str(self._public_key(one.id))}
+            for one in self.plant.gateway
+            if self._public_key(one.id).exists()
+        ]
+
     def _broker_table(self, user: str) -> dict[str, Any]:
-        return {
-            "host": self.ports.host,
-            "port": self.ports.broker,
-            "username": user,
-            "password": self.secrets[user],
-        }
+        if not self.external:
+            at: dict[str, Any] = {"host": self.ports.host, "port": self.ports.broker}
+            return {**at, "username": user, "password": self.secrets[user]}
+        parts = urlsplit(self.external)
+        at = {"host": parts.hostname or "", "port": parts.port or (8883 if parts.scheme == "mqtts" else 1883)}
+        if parts.username:
+            login = {"username": unquote(parts.username), "password": unquote(parts.password or "")}
+        else:
+            login = {"username": user, "password": self.secrets[user]}
+        return {**at, **login, **({"tls_ca": self.ca} if self.ca else {})}
 
     def _program(self, name: str, module: str, table: Mapping[str, Any], ready: Any = None) -> Program:
         path = write_config(self.layout.config / f"{name}.toml", table)

@@ -58,9 +58,24 @@ class Layout:
         return self.server / "registry"
 
     @property
+    def signing_key(self) -> Path:
+        """What `mitra train` signs models with: no process that judges machines reads it."""
+        return self.root / "training" / "signing.key"
+
+    @property
     def desk(self) -> Path:
         """What people said: written by the screens."""
         return self.root / "screens" / "desk.db"
+
+    @property
+    def users(self) -> Path:
+        """Accounts of the screens: written by `mitra user`."""
+        return self.root / "screens" / "users.toml"
+
+    @property
+    def serving(self) -> Path:
+        """What `mitra serve` runs at this moment."""
+        return self.root / "serving.json"
 
     @property
     def control(self) -> Path:

@@ -1,0 +1,132 @@
+"""`mitra labels`: what people and closed work orders say was true, before it may train a model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from ingest.contract.actions import Action, ActionKind
+from ingest.contract.rejected import Rejected
+from ingest.desk import Desk
+from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say, say_json, say_table
+from mitra.exits import PersonError
+from mitra.layout import Layout, make_folder, read_plant
+from mitra.training import book_of_desk
+from models.labels import Label, WorkOrders, read_work_orders
+
+app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, list.")
+
+
+@app.command("import")
+def bring_in(
+    file: Annotated[
+        Path, typer.Argument(help="CSV of closed work orders, as the maintenance system exports it.")
+    ],
+    plant: Annotated[Path, typer.Option(help="The plant file: its machines and time zone.")],
+    data: DataFolder,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Their fault code = ours, as BRG01=bearing_outer; repeatable.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Our column = theirs, as machine=Aset; repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read closed work orders as verdicts; the same export twice counts once.
+
+    Needed columns: order, machine, opened, closed (common names are known, also Indonesian ones). Planned
+    work is no fault. The verdicts go to the desk, as if said on a screen.
+
+    Example: `mitra labels import orders.csv --plant plant.toml --data plant-data --fault BRG01=bearing_outer`
+    """
+    facts = read_plant(plant)
+    with reading(file, "the work orders"):
+        lines = file.read_text("utf-8-sig").splitlines()
+    found = read_work_orders(
+        lines,
+        machines=frozenset(facts.by_id()),
+        said_ns=time.time_ns(),
+        zone=ZoneInfo(facts.plant.timezone),
+        faults=_pairs(fault, "--fault"),
+        names=_pairs(column, "--column"),
+    )
+    if isinstance(found, Rejected):
+        raise PersonError("setting", f"{file} was not read: {found.detail}. Name columns with --column.")
+    new = _say(found, data)
+    _tell(found, new, as_json)
+
+
+def _say(found: WorkOrders, data: Path) -> int:
+    """Write the labels to the desk; how many were not there yet."""
+    path = Layout(data).desk
+    make_folder(path.parent)
+    desk = Desk(path)
+    try:
+        return sum(desk.say(_action(label)) for label in found.labels)
+    finally:
+        desk.close()
+
+
+def _action(label: Label) -> Action:
+    values: dict[str, str | int | float] = {
+        "verdict": label.verdict.value,
+        "from_ns": label.from_ns,
+        "to_ns": label.to_ns,
+        "fault": label.fault,
+        "component": label.component,
+    }
+    return Action(label.label_id, ActionKind.VERDICT, label.by, label.said_ns, label.machine, values=values)
+
+
+def _tell(found: WorkOrders, new: int, as_json: bool) -> None:
+    refused = [{"row": row, "reason": why.reason, "detail": why.detail} for row, why in found.refused]
+    if as_json:
+        say_json({"labels": len(found.labels), "new": new, "planned": found.planned, "refused": refused})
+        return
+    say(
+        f"{len(found.labels)} verdicts, {new} of them new; {found.planned} planned orders; "
+        f"{len(refused)} rows refused"
+    )
+    for one in refused[:20]:
+        err.print(f"row {one['row']}: {one['reason']} {one['detail']}", markup=False, highlight=False)
+
+
+@app.command("list")
+def listing(data: DataFolder, as_json: AsJson = False) -> None:
+    """List the verdicts that hold: corrections replace, undone ones are left out.
+
+    Example: `mitra labels list --data plant-data`
+    """
+    book = book_of_desk(Layout(data).desk)
+    held = book.current()
+    if as_json:
+        say_json({"labels": held, "refused": book.refused})
+        return
+    head = ("machine", "verdict", "fault", "from (UTC)", "to (UTC)", "by", "id")
+    rows = (
+        (
+            one.machine,
+            one.verdict.value,
+            one.fault,
+            moment(one.from_ns),
+            moment(one.to_ns),
+            one.by,
+            one.label_id,
+        )
+        for one in held
+    )
+    say_table(head, rows)
+
+
+def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    found = {}
+    for text in texts or ():
+        ours, sign, theirs = text.partition("=")
+        if not (ours and sign and theirs):
+            raise PersonError("setting", f"{option} is written as A=B, got {text!r}.")
+        found[ours.strip()] = theirs.strip()
+    return found

@@ -1,0 +1,208 @@
+"""`mitra model`: signed versions, champion and challenger, and the gate and the person between them."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json, say_table
+from mitra.exits import PersonError
+from mitra.layout import Layout, read_plant
+from mitra.training import compare as replay_both
+from mitra.training import past_of, read_golden
+from models.registry import Evaluation, GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
+from models.training import card
+
+app = typer.Typer(
+    no_args_is_help=True, help="Models of the registry: list, show, challenge, compare, promote, rollback."
+)
+
+Name = Annotated[str, typer.Argument(help="The model's name, without a version.")]
+Version = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="As `mitra model list` prints it.")]
+PlantFile = Annotated[Path, typer.Option("--plant", help="The plant file: machines and their kinds.")]
+Golden = Annotated[Path, typer.Option(help="Golden cases: case,machine,from,to,faulty.")]
+By = Annotated[str, typer.Option(help="Who decides; default: who is logged in here.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, for whoever is on shift: 10 characters or more.")]
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the registry refuses into a sentence. Raises PersonError."""
+    try:
+        yield
+    except RefusedError as error:
+        raise PersonError("check", str(error)) from error
+    except UntrustedModelError as error:
+        raise PersonError("check", str(error)) from error
+
+
+def registry_of(data: Path) -> Registry:
+    """The registry of a plant. Raises PersonError when it has none."""
+    folder = Layout(data).registry
+    if not folder.is_dir():
+        raise PersonError(
+            "setting",
+            f"{data} has no registry ({folder} is missing). Train a first model with `mitra train`.",
+        )
+    return Registry(folder)
+
+
+def split(label: str) -> tuple[str, int]:
+    """Name and version of a label. Raises PersonError.
+
+    >>> split("bearings@3")
+    ('bearings', 3)
+    """
+    name, _, number = label.partition("@")
+    if not name or not number.isdecimal():
+        raise PersonError("setting", f"A version is written as bearings@3, got {label!r}.")
+    return name, int(number)
+
+
+@app.command("list")
+def listing(data: DataFolder, as_json: AsJson = False) -> None:
+    """List every version, newest first, and which is champion or challenger.
+
+    Example: `mitra model list --data plant-data`
+    """
+    found = registry_of(data).listed()
+    if as_json:
+        say_json(found)
+        return
+    rows = (
+        (one.label, one.kind, moment(one.created_ns), ", ".join(one.aliases), "yes" if one.signed else "NO")
+        for one in found
+    )
+    say_table(("version", "kind", "trained (UTC)", "is", "signed"), rows)
+
+
+@app.command()
+def show(version: Version, data: DataFolder, as_json: AsJson = False) -> None:
+    """Print the card of a version: data window, figures with intervals, limits. Its signature is checked.
+
+    Example: `mitra model show isolation-forest@2 --data plant-data`
+    """
+    with refusals():
+        manifest = registry_of(data).manifest(*split(version))
+    if as_json:
+        say_json(manifest)
+    else:
+        say(card(manifest))
+
+
+@app.command()
+def challenge(version: Version, data: DataFolder, reason: Why, by: By = "", as_json: AsJson = False) -> None:
+    """Make a version the challenger; the first of a name becomes champion, as nothing stood before it.
+
+    Example: `mitra model challenge isolation-forest@2 --data plant-data --reason "Half a year more of data"`
+    """
+    name, number = split(version)
+    with refusals():
+        now = registry_of(data).challenge(name, number, by=person(by), reason=reason, now_ns=time.time_ns())
+    _standing(name, now, as_json)
+
+
+@app.command()
+def compare(name: Name, data: DataFolder, plant: PlantFile, golden: Golden, as_json: AsJson = False) -> None:
+    """Replay champion and challenger on the same history and ask the gate. Exit code 6: it did not pass.
+
+    Example: `mitra model compare isolation-forest --data plant-data --plant plant.toml --golden golden.csv`
+    """
+    verdict, old, new = _verdict(registry_of(data), name, data, plant, golden)
+    _gate(verdict, (old, new), as_json)
+    if not verdict.passed:
+        raise typer.Exit(6)
+
+
+@app.command()
+def promote(
+    name: Name,
+    data: DataFolder,
+    plant: PlantFile,
+    golden: Golden,
+    reason: Why,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Make the challenger champion, if the gate passes now and you say why. Exit code 6: it did not.
+
+    Example: `mitra model promote isolation-forest --data plant-data --plant plant.toml --golden golden.csv
+    --reason "Catches the two gearbox faults that were missed"`
+    """
+    registry = registry_of(data)
+    verdict, old, new = _verdict(registry, name, data, plant, golden)
+    if not as_json:
+        _gate(verdict, (old, new), as_json=False)
+    with refusals():
+        now = registry.promote(name, verdict, by=person(by), reason=reason, now_ns=time.time_ns())
+    _standing(name, now, as_json)
+
+
+@app.command()
+def rollback(name: Name, data: DataFolder, reason: Why, by: By = "", as_json: AsJson = False) -> None:
+    """Go back to the champion before this one: the same bytes as when it left.
+
+    Example: `mitra model rollback isolation-forest --data plant-data --reason "False alarms on the fans"`
+    """
+    with refusals():
+        now = registry_of(data).rollback(name, by=person(by), reason=reason, now_ns=time.time_ns())
+    _standing(name, now, as_json)
+
+
+def person(by: str) -> str:
+    """Who decides."""
+    return by or getpass.getuser()
+
+
+def _verdict(
+    registry: Registry, name: str, data: Path, plant: Path, golden: Path
+) -> tuple[GateVerdict, Evaluation, Evaluation]:
+    facts = read_plant(plant)
+    cases = read_golden(golden, facts)
+    with refusals():
+        champion, challenger = registry.champion(name), registry.challenger(name)
+    if champion is None or challenger is None:
+        raise PersonError(
+            "setting",
+            f"{name} has no champion and challenger to compare; `mitra model list` shows what there is, "
+            "`mitra model challenge` names a challenger.",
+        )
+    with err.status("replaying both on the history"):
+        return replay_both(champion, challenger, past_of(data, facts), cases)
+
+
+def _gate(verdict: GateVerdict, both: tuple[Evaluation, Evaluation], as_json: bool) -> None:
+    if as_json:
+        say_json(
+            {
+                "champion": verdict.champion,
+                "challenger": verdict.challenger,
+                "passed": verdict.passed,
+                "findings": verdict.findings,
+                "evaluations": [_figures(one) for one in both],
+            }
+        )
+        return
+    say(f"{verdict.challenger} challenges {verdict.champion}: {'passed' if verdict.passed else 'NOT passed'}")
+    rows = (
+        ("yes" if one.passed else "NO", one.code, one.group or "all", one.detail) for one in verdict.findings
+    )
+    say_table(("passed", "check", "machine group", "what was found"), rows)
+
+
+def _figures(one: Evaluation) -> dict[str, Any]:
+    return {"label": one.label, "groups": one.groups, "golden": one.golden, "label_noise": one.label_noise}
+
+
+def _standing(name: str, now: Standing, as_json: bool) -> None:
+    if as_json:
+        say_json({"name": name, "champion": now.champion, "challenger": now.challenger, "past": now.past})
+        return
+    rival = "no challenger" if now.challenger is None else f"challenger {name}@{now.challenger}"
+    say(f"champion {name}@{now.champion}, {rival}")

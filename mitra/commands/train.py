@@ -1,0 +1,80 @@
+"""`mitra train`: a batch model from the plant's own history and its technicians' verdicts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from ingest.views import END_NS
+from mitra.commands.speech import AsJson, DataFolder, err, nanoseconds, say, say_json
+from mitra.exits import PersonError
+from mitra.layout import Layout, read_plant
+from mitra.training import CODE_VERSION, keep, past_of, read_golden
+from models.registry import Registry
+from models.training import KINDS, TrainingError, card
+from models.training import train as learn
+
+app = typer.Typer()
+DAY_NS = 24 * 3600 * 10**9
+
+
+@app.command()
+def train(
+    data: DataFolder,
+    plant: Annotated[Path, typer.Option(help="The plant file: machines and their kinds.")],
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "isolation-forest",
+    name: Annotated[str, typer.Option(help="Name in the registry; default: the kind.")] = "",
+    since: Annotated[str, typer.Option("--from", help="ISO 8601, sensor time, UTC without an offset.")] = "",
+    until: Annotated[str, typer.Option("--to", help="The same; not included.")] = "",
+    horizon_days: Annotated[float, typer.Option(min=0.001, help="A failure is foreseen this early.")] = 7.0,
+    golden: Annotated[
+        Path | None, typer.Option(help="Golden cases that no training sees: case,machine,from,to,faulty.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="What chance decides.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model, sign it into the registry, and print its card; no machine is judged by it yet.
+
+    Figures are of machines that the model had not seen. The same history, verdicts and seed give the same
+    model. Verdicts in quarantine do not train. Next: `mitra model challenge`, `mitra model compare`.
+
+    Example: `mitra train --data plant-data --plant plant.toml --kind failure-horizon --golden golden.csv`
+    """
+    facts = read_plant(plant)
+    window = (
+        nanoseconds(since, "--from") if since else 0,
+        nanoseconds(until, "--to") if until else END_NS,
+    )
+    with err.status("reading the history"):
+        past = past_of(data, facts, *window)
+    cases = read_golden(golden, facts) if golden is not None else ()
+    try:
+        with Progress(console=err, transient=True) as bar:
+            task = bar.add_task(f"training {kind}", total=None)
+            trained = learn(
+                name or kind,
+                kind,
+                past.frame,
+                past.labels,
+                created_ns=time.time_ns(),
+                code_version=CODE_VERSION,
+                seed=seed,
+                horizon_ns=int(horizon_days * DAY_NS),
+                golden=cases,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except (TrainingError, ValueError) as error:
+        raise PersonError("setting", f"Nothing was trained: {error}") from error
+    label = keep(data, trained)
+    called, _, number = label.partition("@")
+    manifest = Registry(Layout(data).registry).manifest(called, int(number))
+    if past.waiting:
+        err.print(f"{len(past.waiting)} verdicts are in quarantine and did not train.", highlight=False)
+    if as_json:
+        say_json({"label": label, "manifest": manifest, "quarantined": len(past.waiting)})
+    else:
+        say(card(manifest))

@@ -1,0 +1,190 @@
+"""What training and the gate are given: history as a frame, people's words weighed, golden cases."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from ingest.contract.plant import Plant
+from ingest.desk import Desk
+from ingest.journal.journal import JournalError
+from ingest.reader import Reader
+from ingest.views import END_NS
+from mitra.exits import PersonError
+from mitra.layout import Layout, writing
+from models.labels import Label, LabelBook, Seen, Weighed, weigh
+from models.registry import Evaluation, GateVerdict, GoldenCase, Model, Registry, Signer, judge
+from models.training import BatchModel, Frame, GoldenStretch, Trained, evaluation, from_files, join, to_files
+
+CODE_VERSION = version("ayo-mitra")
+SIGNER = "this-server"
+GOLDEN_COLUMNS = ("case", "machine", "from", "to", "faulty")
+TRUE, FALSE = {"1", "yes", "true", "ya"}, {"0", "no", "false", "tidak"}
+JUDGEMENTS_A_LABEL = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A plant's history and what people said of it, of which only admitted labels may train."""
+
+    frame: Frame
+    weighed: tuple[Weighed, ...]
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """Labels without doubts, or released by a second person."""
+        return tuple(one.label for one in self.weighed if one.admitted)
+
+    @property
+    def waiting(self) -> tuple[Weighed, ...]:
+        """Labels in quarantine."""
+        return tuple(one for one in self.weighed if not one.admitted)
+
+
+def book_of_desk(path: Path) -> LabelBook:
+    """Every verdict of the desk folded into a book; an absent desk is an empty book."""
+    book, cursor = LabelBook(), 0
+    if not path.exists():
+        return book
+    desk = Desk(path)
+    try:
+        while True:
+            cursor, actions = desk.since(cursor)
+            if not actions:
+                return book
+            for action in actions:
+                book = book.hear(action)
+    finally:
+        desk.close()
+
+
+def reader_of(data: Path) -> Reader:
+    """The journal and history of a plant. Raises PersonError when nothing was ever stored there."""
+    layout = Layout(data)
+    if not layout.journal.exists():
+        raise PersonError(
+            "setting",
+            f"{data} holds no plant's data ({layout.journal} is missing). Name the folder of `mitra serve`.",
+        )
+    try:
+        return Reader(layout.journal, layout.history)
+    except JournalError as error:
+        raise PersonError("setting", str(error)) from error
+
+
+def past_of(data: Path, plant: Plant, from_ns: int = 0, to_ns: int = END_NS) -> Past:
+    """Everything that training may see of a plant. Raises PersonError."""
+    reader = reader_of(data)
+    try:
+        parts = {}
+        for machine in plant.machine:
+            rows = reader.rows(machine.id, from_ns, to_ns)
+            if len(rows.time_ns):
+                parts[machine.id] = (rows.time_ns, rows.names, rows.values.astype("float64"))
+        frame = join(parts, {machine.id: machine.kind for machine in plant.machine})
+        held = book_of_desk(Layout(data).desk).current()
+        return Past(frame, weigh_with(reader, held))
+    finally:
+        reader.close()
+
+
+def weigh_with(reader: Reader, labels: Iterable[Label]) -> tuple[Weighed, ...]:
+    """Weigh labels by what the stream judged at their time."""
+
+    def seen(label: Label) -> Seen | None:
+        said = reader.judgements(label.machine, label.from_ns, label.to_ns + 1, JUDGEMENTS_A_LABEL)
+        if not said:
+            return None
+        return Seen(min(one.health for one in said), max(one.score for one in said))
+
+    return weigh(labels, seen)
+
+
+def signer_of(data: Path, registry: Registry) -> Signer:
+    """This server's signing key, made at the first training; its registry trusts it. Raises PersonError."""
+    path = Layout(data).signing_key
+    with writing(path):
+        if path.exists():
+            signer = Signer.from_bytes(path.read_bytes())
+        else:
+            signer = Signer.new()
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(signer.to_bytes())
+        registry.trust(SIGNER, signer.public)
+    return signer
+
+
+def keep(data: Path, trained: Trained) -> str:
+    """Sign a trained model into the registry; its label."""
+    registry = Registry(Layout(data).registry)
+    return registry.add(trained.manifest, to_files(trained.model), signer_of(data, registry)).label
+
+
+def read_golden(path: Path, plant: Plant) -> tuple[GoldenStretch, ...]:
+    """Golden cases from a CSV with `case,machine,from,to,faulty`; times without an offset are the plant's.
+
+    The group of a case is the kind of its machine. Raises PersonError with the row that is wrong.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as text:
+            rows = list(csv.DictReader(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PersonError("setting", f"The golden cases {path} cannot be read: {error}") from error
+    machines, zone = plant.by_id(), ZoneInfo(plant.plant.timezone)
+    found = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            stretch = (_time_ns(row["from"], zone), _time_ns(row["to"], zone))
+            case = GoldenCase(row["case"], machines[row["machine"]].kind, _truth(row["faulty"]))
+        except (KeyError, TypeError, ValueError) as error:
+            columns = ",".join(GOLDEN_COLUMNS)
+            raise PersonError(
+                "setting", f"{path}, row {number} is no golden case ({error}); columns: {columns}."
+            ) from error
+        found.append(GoldenStretch(case, row["machine"], *stretch))
+    return tuple(found)
+
+
+def _truth(text: str) -> bool:
+    if text.strip().lower() not in TRUE | FALSE:
+        raise ValueError(f"faulty is yes or no, got {text!r}")
+    return text.strip().lower() in TRUE
+
+
+def _time_ns(text: str, zone: tzinfo) -> int:
+    when = datetime.fromisoformat(text)
+    when = when if when.tzinfo else when.replace(tzinfo=zone)
+    return int(when.astimezone(UTC).timestamp()) * 10**9
+
+
+def compare(
+    champion: Model, challenger: Model, past: Past, golden: Sequence[GoldenStretch]
+) -> tuple[GateVerdict, Evaluation, Evaluation]:
+    """Replay two models on the same history, labels and golden cases. Raises PersonError."""
+    models = [from_files(one.files) for one in (champion, challenger)]
+    horizon_ns = max(one.horizon_ns for one in models)
+
+    def replayed(model: BatchModel, label: str) -> Evaluation:
+        return evaluation(
+            label,
+            past.frame,
+            model.strange(past.frame),
+            past.labels,
+            golden=golden,
+            horizon_ns=horizon_ns,
+            label_noise=model.label_noise,
+        )
+
+    try:
+        old = replayed(models[0], champion.manifest.label)
+        new = replayed(models[1], challenger.manifest.label)
+        return judge(old, new, tuple(one.case for one in golden)), old, new
+    except ValueError as error:
+        raise PersonError("setting", f"The two models were not compared: {error}.") from error

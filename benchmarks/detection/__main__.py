@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.detection import cmapss, nab, skab
+from benchmarks.detection import bearings, cmapss, gearbox, nab, skab
 from benchmarks.detection.figures import MissingSetError, SetReport
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 SETS: dict[str, Callable[[Path], SetReport]] = {
     "skab": skab.measure,
     "nab": nab.measure,
+    "femto": bearings.measure_femto,
+    "ims": bearings.measure_ims,
     "cmapss": cmapss.measure,
+    "gearbox": gearbox.measure,
 }
 
 

@@ -35,7 +35,7 @@ def measure(data: Path) -> SetReport:
     said = ", ".join(f"{one.snapshot - len(idle)}: {one.cause} ({one.channel})" for one in report.alarms[:5])
     return SetReport(
         name="gearbox",
-        protocol=f"{len(idle)} blocks of {BLOCK} at load 0 are the baseline, {len(loaded)} at 90 % are judged",
+        protocol=f"{len(idle)} blocks of {BLOCK} at load 0 are learnt, {len(loaded)} at 90 % are judged",
         figures=(Figure("alarms at another load", float(len(report.alarms)), 0.0, "max", "none"),),
         notes=(
             f"alarms by block after the change of load: {said or 'none'}",

@@ -57,6 +57,7 @@ class Ledger:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(TABLES)
         self._first: dict[str, int] = {}
+        self.until_ns = 0
 
     def hours(self, from_ns: int, to_ns: int, machines: Iterable[str] | None = None) -> dict[str, list[Hour]]:
         """Hours that begin in [from_ns, to_ns) by machine, oldest first; the running hour as it stands."""
@@ -81,15 +82,20 @@ class Ledger:
         return known | self._first
 
     def advance(self) -> int:
-        """Compute what is missing, the newest first, at most 400 hours; how many were computed."""
+        """Compute what is missing, the newest first, at most 400 hours; how many were computed.
+
+        `until_ns` then says up to when the running hour is known.
+        """
+        now_ns = self._now_ns()
         try:
             with self._source.reader() as reader:
-                return self._advance(reader)
+                computed = self._advance(reader, now_ns)
         except Problem:
             return 0  # No journal yet: the next round tries again.
+        self.until_ns = now_ns
+        return computed
 
-    def _advance(self, reader: Reader) -> int:
-        now_ns = self._now_ns()
+    def _advance(self, reader: Reader, now_ns: int) -> int:
         current = now_ns - now_ns % HOUR_NS
         latest = reader.latest()
         facts = {machine.id: machine for machine in self._plant.machine}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dashboards.language import SWAP_SEPARATORS, Language
+from dashboards.words import channel, sentence_case
 from ingest.contract.reasons import SENTENCES
 from ingest.contract.rows import Reason
 
@@ -17,7 +18,7 @@ def sentence(reason: Reason, language: Language) -> str:
     if known is not None:
         template = known["en"] if language.code == "en" else known["id"]
         try:
-            return template.format_map(_shown(reason.values, language))[:MAX_CHARS]
+            return sentence_case(template.format_map(_shown(reason.values, language))[:MAX_CHARS])
         except (KeyError, ValueError):
             return _plain(reason, language)  # Models of another version: show what they sent as it is.
     return _plain(reason, language)
@@ -44,7 +45,7 @@ def _shown(values: Mapping[str, float | str], language: Language) -> dict[str, _
     shown: dict[str, _Local | str] = {}
     for name, value in values.items():
         if isinstance(value, str):
-            shown[name] = value.replace("_", " ")
+            shown[name] = channel(value, language) if name == "channel" else value.replace("_", " ")
         else:
             number = _Local(value)
             number.swap = language.code != "en"

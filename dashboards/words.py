@@ -5,7 +5,9 @@ from __future__ import annotations
 from dashboards.language import N_, Language
 from dashboards.picture import Level
 from ingest.contract.actions import ActionKind, Verdict
+from ingest.contract.channels import TEMPERATURE
 from ingest.contract.rows import AlarmState, Condition, Priority
+from ingest.contract.values import AXES
 
 CONDITIONS: dict[str, str] = {
     Condition.UNKNOWN: N_("Unknown"),
@@ -124,6 +126,22 @@ CLOCKS: dict[str, str] = {
     "corrected": N_("steady offset, corrected"),
     "quarantined": N_("jumping, data quarantined"),
 }
+CHANNELS: dict[str, str] = {
+    "velocity_rms_mm_s": N_("vibration velocity"),
+    "displacement_rms_um": N_("displacement"),
+    "rms_g": N_("vibration level"),
+    "peak_g": N_("peak of the vibration"),
+    "kurtosis": N_("impulsiveness (kurtosis)"),
+    "crest": N_("impulsiveness (crest factor)"),
+    "envelope_rms_g": N_("envelope level"),
+    "envelope_bpfo_1_g": N_("impacts of the outer race (BPFO)"),
+    "envelope_bpfi_1_g": N_("impacts of the inner race (BPFI)"),
+    "envelope_bsf_1_g": N_("impacts of the rolling elements (BSF)"),
+    "envelope_ftf_1_g": N_("impacts of the cage (FTF)"),
+    "Power/Active": N_("active power"),
+    "Power/Factor": N_("power factor"),
+    "Speed": N_("speed"),
+}
 PRIORITY_LETTER: dict[str, str] = {Priority.HIGH: "H", Priority.MEDIUM: "M", Priority.LOW: "L"}
 
 
@@ -131,6 +149,19 @@ def called(table: dict[str, str], code: str, language: Language) -> str:
     """The word for a code; an unknown code is shown with its underscores opened."""
     found = table.get(code)
     return language.say(found) if found is not None else code.replace("_", " ")
+
+
+def channel(code: str, language: Language) -> str:
+    """A column or channel as people call it, with its axis or point."""
+    axis, dot, name = code.partition(".")
+    if not dot or axis not in AXES:
+        axis, name = "", code
+    # Extraction does not look inside f-strings, so sentences stand outside of them.
+    if name.startswith(TEMPERATURE):
+        point = name[len(TEMPERATURE) :].replace("_", " ")
+        return language.say(N_("temperature")) + f" ({point})"
+    words = called(CHANNELS, name, language)
+    return words + " (" + language.say(N_("{axis} axis")).format(axis=axis) + ")" if axis else words
 
 
 def sentence_case(text: str) -> str:

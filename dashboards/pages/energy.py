@@ -53,7 +53,8 @@ def open_books(found: Visit, key: str, first: date | None, last: date | None) ->
         raise Problem(422) from error
     hours = house.ledger.hours(asked.from_ns, asked.to_ns)
     span_ns = (asked.from_ns, asked.to_ns)
-    made = report(hours, house.plant.tariff, span_ns, found.now_ns, house.ledger.since())
+    until_ns = min(found.now_ns, house.ledger.until_ns or found.now_ns)
+    made = report(hours, house.plant.tariff, span_ns, until_ns, house.ledger.since())
     return Books(asked, made, _series(hours), _baseline(found))
 
 

@@ -25,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 TABS = ("trend", "spectrum", "waveform", "waterfall", "why", "history")
 MAINTENANCE_HOURS = (1, 4, 8, 24)
 MAX_HISTORY = 30
+ADVICE_NS = 3_600_000_000_000
 
 Found = Annotated[Visit, Depends(visit)]
 
@@ -43,8 +44,12 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
             else ()
         )
         gaps = reader.gaps(machine, limit=MAX_HISTORY) if tab == "history" else ()
+        asked = () if found.fragment else reader.advice(MAX_HISTORY)
         axes = [axis for axis in AXES if reader.waveform_times(machine, axis, limit=1)]
     judgement = now.judgement
+    advice = (
+        one for one in asked if one.advice.machine == machine and found.now_ns - one.receive_ns < ADVICE_NS
+    )
     return page(
         found,
         "machine_tab.html" if found.fragment else "machine.html",
@@ -53,6 +58,7 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
         tab=tab,
         tabs=TABS,
         risk=risk(now),
+        advice=next(advice, None),
         columns=columns_of(now.latest),
         axes=axes,
         lines=cursor_lines(house.plant, now.machine, now.speed_rpm),

@@ -141,7 +141,7 @@
         const hz = line.hz * k; if (hz > plot.scales.x.max) break; if (hz < plot.scales.x.min) continue;
         const x = plot.valToPos(hz, "x", true);
         ctx.setLineDash(k === 1 ? [] : [4 * pixel, 4 * pixel]); ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
-        const text = k > 1 ? k + " " + line.name : line.name, width = ctx.measureText(text).width + 6 * pixel;
+        const text = line.code === "1x" ? k + "×" : k > 1 ? k + " " + line.name : line.name, width = ctx.measureText(text).width + 6 * pixel;
         const row = [0, 1, 2].find((one) => !taken.some((other) => other[0] === one && x < other[2] && x + width > other[1]));
         if (row === undefined || (k > 1 && row > 1)) continue;   // crowded: the dashed line alone
         taken.push([row, x, x + width]); ctx.fillText(text, x + 3 * pixel, bbox.top + (13 + 14 * row) * pixel);

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import string
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import dashboards
 from dashboards.extract import sentences
 from dashboards.language import Language, catalog
 from dashboards.reasons import sentence
+from dashboards.words import channel
 from ingest.contract.reasons import SENTENCES
 from ingest.contract.rows import Reason
 
@@ -52,6 +56,24 @@ def test_reasons_use_the_reader_s_decimal_mark() -> None:
     reason = Reason("impacts", {"kurtosis": 7.25})
     assert "7.2" in sentence(reason, EN)
     assert "7,2" in sentence(reason, ID)
+
+
+def test_channels_are_named_as_people_name_them() -> None:
+    assert channel("y.envelope_rms_g", EN) == "envelope level (y axis)"
+    assert channel("y.envelope_rms_g", ID) == "tingkat selubung (sumbu y)"
+    assert channel("Temperature/motor_de", ID) == "suhu (motor de)"
+    assert channel("velocity_rms_mm_s", EN) == "vibration velocity"
+    assert channel("Flow/feed", EN) == "Flow/feed"
+
+
+def test_no_sentence_hides_in_an_f_string() -> None:
+    hidden = [
+        f"{path.name}: {line.strip()}"
+        for path in Path(dashboards.__file__).parent.rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"""f["'].*N_\(""", line)
+    ]
+    assert hidden == [], "extraction does not look inside f-strings"
 
 
 def test_a_reason_of_another_version_is_shown_as_it_is() -> None:

@@ -122,6 +122,7 @@ class Host:
         self.policy = policy or HostPolicy()
         self.sessions: dict[str, Session] = {}
         self._waiting: set[str] = set()
+        self._online_ms = 0
         self._plans: dict[tuple[str, str], Plan] = {}
         self._quick = Quick()
 
@@ -138,6 +139,8 @@ class Host:
 
     def state(self, *, online: bool, timestamp_ms: int) -> Send:
         """The STATE message: the will (offline, with the birth's timestamp) and the birth (online)."""
+        if online:
+            self._online_ms = timestamp_ms
         body = json.dumps({"online": online, "timestamp": timestamp_ms}, separators=(",", ":"))
         return Send(state_topic(self.host_id), body.encode(), 1, True)
 
@@ -208,7 +211,7 @@ class Host:
         counted = Counted("states")
         if isinstance(said, dict) and said.get("online") is True:
             return [counted]
-        return [counted, self.state(online=True, timestamp_ms=now_ns // NS_PER_MS)]
+        return [counted, self.state(online=True, timestamp_ms=self._online_ms or now_ns // NS_PER_MS)]
 
     def _node_born(self, session: Session, topic: str, raw: bytes, now_ns: int) -> list[Event]:
         read = read_birth(raw)

@@ -204,6 +204,7 @@ class House:
             "history_dir": str(self.layout.history),
             "registry_dir": str(self.layout.registry),
             "session_file": str(self.layout.desk.parent / "screens.session"),
+            "ledger": str(self.layout.desk.parent / "ledger.db"),
             "host": self.ports.host,
             "port": self.ports.screens,
             "control_url": self.page_origin,

@@ -1,0 +1,109 @@
+"""`mitra serve`: a real plant: broker, stream, screens; gateways and control here too if wanted."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import typer
+
+from mitra.commands.speech import err, say
+from mitra.exits import PersonError
+from mitra.serve import Serve, ServeRequest, prepare
+from mitra.supervisor import StartError
+
+app = typer.Typer()
+NOTE_S = 2.0
+
+Port = typer.Option(min=1, max=65535)
+
+
+@app.command()
+def serve(
+    plant: Annotated[Path, typer.Argument(help="The plant file (`mitra plant new` writes a first one).")],
+    data: Annotated[Path, typer.Option(help="Where everything is kept; made when missing.")] = Path(
+        "mitra-data"
+    ),
+    broker: Annotated[
+        str, typer.Option(help="Your broker, as mqtts://broker:8883; default: an embedded one, here only.")
+    ] = "",
+    ca: Annotated[Path | None, typer.Option(help="PEM file that vouches for your broker.")] = None,
+    host: Annotated[str, typer.Option(help="Where the screens listen; 0.0.0.0 = everywhere.")] = "127.0.0.1",
+    public_url: Annotated[str, typer.Option(help="How browsers name the screens, behind a proxy.")] = "",
+    screens_port: Annotated[int, Port] = 8080,
+    broker_port: Annotated[int, Port] = 1883,
+    control_port: Annotated[int, Port] = 8443,
+    page_port: Annotated[int, Port] = 8444,
+    with_gateways: Annotated[
+        bool, typer.Option("--with-gateways", help="Run the agents of all gateways here too.")
+    ] = False,
+    with_control: Annotated[
+        bool, typer.Option("--with-control", help="Run control and the approver's page here too.")
+    ] = False,
+    profile: Annotated[
+        Literal["plant", "demo"], typer.Option(help="How fast models learn: demo is for minutes, not months.")
+    ] = "plant",
+) -> None:
+    """Receive, judge and show a plant until Ctrl-C or SIGTERM, then stop everything in order.
+
+    What falls is started again. Passwords of the broker's accounts are made at the first start and kept in
+    `DATA/broker/accounts.json`.
+
+    Example: `mitra serve plant.toml --data plant-data --with-gateways`
+    """
+    closing = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        closing.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    request = ServeRequest(
+        plant=plant,
+        data=data,
+        broker=broker,
+        ca=ca,
+        host=host,
+        broker_port=broker_port,
+        screens_port=screens_port,
+        control_port=control_port,
+        page_port=page_port,
+        public_url=public_url.rstrip("/"),
+        with_gateways=with_gateways,
+        with_control=with_control,
+        profile=profile,
+    )
+    running = prepare(request)
+    try:
+        _start(running)
+        _welcome(running)
+        while not closing.wait(NOTE_S):
+            running.note()
+        err.print("stopping, the gateways first")
+    except StartError as error:
+        raise PersonError("missing", f"The plant is not served: {error}") from error
+    finally:
+        running.stop()
+
+
+def _start(running: Serve) -> None:
+    with err.status("starting") as status:
+        running.start(lambda what: status.update(f"starting {what}"))
+
+
+def _welcome(running: Serve) -> None:
+    say(f"broker     {running.broker}")
+    for what, url in running.urls.items():
+        say(f"{what:10} {url}")
+    users = running.house.layout.users
+    if not users.exists():
+        err.print(
+            "Nobody has an account yet, so the screens only show: "
+            f"`mitra user add NAME --role technician --data {running.request.data}`, then start again.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    err.print("Ctrl-C stops everything.")

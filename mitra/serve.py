@@ -1,0 +1,241 @@
+"""A real plant on one machine: broker (ours or yours), stream, screens; gateways and control if wanted."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ingest.contract.plant import Plant
+from mitra.broker import NoBrokerError
+from mitra.exits import PersonError
+from mitra.external import check_broker
+from mitra.house import House, Ports, secrets_of
+from mitra.layout import Layout, make_folder, read_plant, writing
+from mitra.supervisor import Supervisor, listens, port_is_free
+
+LOCAL = "127.0.0.1"
+WILDCARD = ("0.0.0.0", "::")  # noqa: S104 (named to be recognised, not bound)
+
+
+@dataclass(frozen=True, slots=True)
+class ServeRequest:
+    """What to serve.
+
+    broker: URL, empty for the embedded one, which listens on this machine only; ca: PEM file that vouches for
+    it; host: where the screens listen; public_url: how browsers name them, if not by host and port.
+    """
+
+    plant: Path
+    data: Path
+    broker: str = ""
+    ca: Path | None = None
+    host: str = LOCAL
+    broker_port: int = 1883
+    screens_port: int = 8080
+    control_port: int = 8443
+    page_port: int = 8444
+    public_url: str = ""
+    with_gateways: bool = False
+    with_control: bool = False
+    profile: Literal["plant", "demo"] = "plant"
+
+
+class Serving(msgspec.Struct, frozen=True):
+    """What `mitra serve` runs, in a file that is replaced every few seconds: what `mitra status` reads."""
+
+    pid: int
+    time_ns: int
+    broker: str
+    urls: dict[str, str]
+    gateways: tuple[str, ...]
+    alive: dict[str, bool] = {}
+    restarts: dict[str, int] = {}
+
+
+@dataclass(slots=True)
+class Serve:
+    """A plant being served; `stop` ends every process in order."""
+
+    request: ServeRequest
+    house: House
+    supervisor: Supervisor
+    _lock: int
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Addresses for a browser."""
+        host = socket.gethostname() if self.request.host in WILDCARD else self.request.host
+        found = {"screens": self.request.public_url or f"http://{host}:{self.request.screens_port}"}
+        if self.request.with_control:
+            found |= {"approvals": self.house.page_origin}
+        return found
+
+    @property
+    def broker(self) -> str:
+        """Where gateways connect, without a password."""
+        return shown(self.request.broker) or f"mqtt://{LOCAL}:{self.request.broker_port}"
+
+    def start(self, told: Callable[[str], None]) -> None:
+        """Start everything, in order. told: hears what is being started. Raises StartError, PersonError."""
+        house, start = self.house, self.supervisor.start
+        if not self.request.broker:
+            told("broker")
+            try:
+                start(house.broker())
+            except NoBrokerError as error:
+                raise PersonError("missing", str(error)) from error
+        told("analytics")
+        start(house.analytics())
+        if self.request.with_control:
+            told("control")
+            start(house.control())
+            start(house.page())
+        told("screens")
+        at = LOCAL if self.request.host in WILDCARD else self.request.host
+        start(replace(house.screens(), ready=listens(at, self.request.screens_port)))
+        for gateway in house.plant.gateway if self.request.with_gateways else ():
+            told(f"gateway {gateway.id}")
+            start(house.edge(gateway.id))
+        self.note()
+
+    def note(self) -> None:
+        """Write down what runs, for `mitra status`. Raises PersonError when the disk does not take it."""
+        serving = Serving(
+            pid=os.getpid(),
+            time_ns=time.time_ns(),
+            broker=self.broker,
+            urls=self.urls,
+            gateways=tuple(one.id for one in self.house.plant.gateway),
+            alive=self.supervisor.alive(),
+            restarts=self.supervisor.restarts(),
+        )
+        path = self.house.layout.serving
+        with writing(path):
+            fresh = path.with_suffix(".new")
+            fresh.write_bytes(msgspec.json.encode(serving))
+            fresh.replace(path)
+
+    def stop(self) -> None:
+        """End every process, the last started first: gateways before what they send to."""
+        self.supervisor.stop()
+        self.house.layout.serving.unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def prepare(request: ServeRequest) -> Serve:
+    """Check everything that can be checked before the first process. Raises PersonError."""
+    plant = read_plant(request.plant)
+    layout = Layout(make_folder(request.data).resolve())
+    lock = hold(layout)
+    try:
+        return _prepared(request, plant, layout, lock)
+    except PersonError:
+        os.close(lock)
+        raise
+
+
+def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) -> Serve:
+    secrets = secrets_of(layout, plant)
+    ports = Ports(request.broker_port, request.screens_port, request.control_port, request.page_port, LOCAL)
+    house = House(
+        layout,
+        plant,
+        request.plant.resolve(),
+        ports,
+        secrets,
+        stream={"profile": request.profile},
+        external=request.broker,
+        ca=str(request.ca.resolve()) if request.ca is not None else "",
+        screen_settings=screen_settings(request, layout),
+    )
+    if request.broker:
+        check_broker(house.broker_url("ingest"), shown(request.broker), request.ca)
+    else:
+        _free(LOCAL, request.broker_port, "broker", "--broker-port")
+    _free(request.host, request.screens_port, "screens", "--screens-port")
+    if request.with_control:
+        _free(LOCAL, request.control_port, "control", "--control-port")
+        _free(LOCAL, request.page_port, "approver's page", "--page-port")
+        can_be_stopped(house)
+    return Serve(request, house, Supervisor(make_folder(layout.logs)), lock)
+
+
+def screen_settings(request: ServeRequest, layout: Layout) -> Mapping[str, Any]:
+    """What the screens of a real plant are told beyond a demo's: people have accounts, or only look."""
+    settings: dict[str, Any] = {"host": request.host, "public_url": request.public_url}
+    if not request.with_control:
+        settings["control_url"] = ""
+    if layout.users.exists():
+        settings["users"] = str(layout.users)
+    return settings
+
+
+def can_be_stopped(house: House) -> None:
+    """Control needs a roster and at least one actuator with a key. Raises PersonError."""
+    public = house.layout.roster / "public"
+    if not public.is_dir():
+        raise PersonError(
+            "setting",
+            f"Control has no roster ({public} is missing), so nobody could approve a stop. Make one: "
+            f"`mitra roster init {house.layout.roster} --site {house.plant.site}`.",
+        )
+    if not any((house.layout.actuator(one.id) / "edge.pub.json").exists() for one in house.plant.gateway):
+        raise PersonError(
+            "setting",
+            f"No actuator has a key under {house.layout.root / 'actuator'}, so no machine could be stopped. "
+            "Write an actuator's file (docs/control.md) with its state_dir there, and run "
+            "`mitra actuator --config FILE --init`.",
+        )
+
+
+def hold(layout: Layout) -> int:
+    """Take the data folder for this process alone. Raises PersonError when another one serves it."""
+    path = layout.root / "serving.lock"
+    with writing(path):
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise PersonError(
+            "missing",
+            f"Another `mitra serve` uses {layout.root} already: one plant, one writer. Stop that one, or "
+            "name another folder with --data.",
+        ) from error
+    return lock
+
+
+def read_serving(layout: Layout) -> Serving | None:
+    """What a `mitra serve` last said of itself; None when none runs here."""
+    try:
+        return msgspec.json.decode(layout.serving.read_bytes(), type=Serving)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def shown(url: str) -> str:
+    """A broker's URL without its login.
+
+    >>> shown("mqtts://ingest:secret@broker.plant:8883")
+    'mqtts://broker.plant:8883'
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
+
+
+def _free(host: str, port: int, what: str, option: str) -> None:
+    if not port_is_free(host, port):
+        raise PersonError(
+            "missing",
+            f"Port {port} on {host} cannot be had, so the {what} cannot be served there. End the program "
+            f"that holds it, or choose another port with {option}.",
+        )

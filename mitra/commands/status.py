@@ -20,7 +20,7 @@ def status(
     data: Annotated[Path, typer.Option(help="The data folder of `mitra serve`.")] = Path("mitra-data"),
     as_json: AsJson = False,
 ) -> None:
-    """Tell what runs, what waits in outboxes, clocks, open alarms, gaps, disk. Exit code 6: something is wrong.
+    """Tell what runs, what waits and what is missing. Exit code 6: something is wrong.
 
     It reads files only, so it answers also when everything hangs.
 
@@ -83,9 +83,10 @@ def _tell(seen: Picture) -> None:
         say_table(("process", "state", "restarts"), rows)
     if seen.ingest is not None:
         p50_ms, p99_ms = seen.latency_ms
+        stored = seen.counters.get("stored_messages", 0)
         say(
-            f"stream {seen.ingest.state.value}; {seen.counters.get('stored_messages', 0)} messages stored ever, "
-            f"half of them within {p50_ms:g} ms, 99 of 100 within {p99_ms:g} ms"
+            f"stream {seen.ingest.state.value}; {stored} messages stored ever, half of them within "
+            f"{p50_ms:g} ms, 99 of 100 within {p99_ms:g} ms"
         )
     rows_of_gateways = [_gateway(name, seen) for name in sorted({*seen.edges, *seen.nodes})]
     head = ("gateway", "state", "made", "waiting", "oldest s", "machines", "clock", "offset s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.contract.actions import Action, ActionKind
@@ -90,20 +90,29 @@ class Inbox:
 
     def offer(self, topic: str, raw: bytes) -> bool:
         """Queue a message as it came. False when it was dropped: the queue is full, or the disk is."""
+        return self.offer_many(((topic, raw),)) == 1
+
+    def offer_many(self, messages: Sequence[tuple[str, bytes]]) -> int:
+        """Queue messages in their order; how many were taken."""
         now_ns = self._clock_ns()
+        n_taken = 0
         with self._ready:
-            full = (
-                len(self._queue) >= self.policy.max_waiting
-                or self._queue_bytes + len(raw) > self.policy.max_waiting_bytes
-            )
-            if full or self._closed_for or self._stopped:
-                self._lose(topic, self._closed_for or "overload", now_ns)
-                return False
-            self._queue.append((topic, raw, now_ns))
-            self._queue_bytes += len(raw)
-            if len(self._queue) == 1:
+            was_empty = not self._queue
+            shut = self._closed_for or ("stopped" if self._stopped else "")
+            for topic, raw in messages:
+                full = (
+                    len(self._queue) >= self.policy.max_waiting
+                    or self._queue_bytes + len(raw) > self.policy.max_waiting_bytes
+                )
+                if full or shut:
+                    self._lose(topic, shut or "overload", now_ns)
+                    continue
+                self._queue.append((topic, raw, now_ns))
+                self._queue_bytes += len(raw)
+                n_taken += 1
+            if was_empty and n_taken:
                 self._ready.notify()
-        return True
+        return n_taken
 
     def _lose(self, text: str, reason: str, now_ns: int) -> None:
         self._unread[f"refused_{reason}"] += 1

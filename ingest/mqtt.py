@@ -1,26 +1,31 @@
-"""The host application's MQTT connection: paho on the outside, the inbox's queue on the inside."""
+"""The host application's MQTT connection: a socket on the outside, the inbox's queue on the inside."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
+from ingest import packets
 from ingest.host import Host, Send
+from ingest.packets import ProtocolError
 
 LOG = logging.getLogger(__name__)
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEPALIVE_S = 20
-VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
+CONNECT_S, CLOSE_S, POLL_S = 10.0, 5.0, 0.5
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
+READ_BYTES = 1 << 20
+REFUSED = 0x80
 
 
 class BrokerError(Exception):
@@ -70,100 +75,221 @@ def broker_of(url: str, **more: Any) -> Broker:
 
 
 class Link:
-    """A connection that is kept. `publish` may be called from any thread."""
+    """A connection that is kept: one thread reads, anyone may publish.
+
+    paho-mqtt fetches every message with several system calls and takes the interpreter's lock back after
+    each: beside a busy stream that would be the narrowest place of the whole path.
+    """
 
     def __init__(self, broker: Broker, host: Host, client_id: str) -> None:
         self.broker = broker
-        self._host = host
-        self._offer: Callable[[str, bytes], object] = lambda _topic, _raw: None
-        self._state_ms = 0
-        self._open = threading.Event()
         self.refusal = ""
         """Why the broker does not want us, "" when it does."""
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            protocol=VERSIONS[broker.version],
-            clean_session=None if broker.version == "5" else True,
-        )
-        client = self._client
-        if broker.user:
-            client.username_pw_set(broker.user, broker.password)
-        if broker.tls or broker.ca_file:
-            client.tls_set_context(_tls(broker))
-        client.reconnect_delay_set(1, 30)
-        client.max_queued_messages_set(1_000)
-        client.on_pre_connect = self._before
-        client.on_connect = self._connected
-        client.on_subscribe = self._subscribed
-        client.on_disconnect = self._disconnected
-        client.on_message = self._received
+        self._host = host
+        self._client_id = client_id
+        self._version = packets.LEVELS[broker.version]
+        self._context = _tls(broker) if broker.tls or broker.ca_file else None
+        self._offer: Callable[[Sequence[tuple[str, bytes]]], object] = lambda _messages: None
+        self._state_ms = 0
+        self._open = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+        self._number = 0
+        self._acknowledged = threading.Condition()
+        self._waiting: set[int] = set()
+        self._written_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
-    def start(self, offer: Callable[[str, bytes], object]) -> None:
-        """Connect in the background and keep trying; messages go to offer(topic, raw)."""
+    def start(self, offer: Callable[[Sequence[tuple[str, bytes]]], object]) -> None:
+        """Connect in the background and keep trying; messages go to offer([(topic, payload), ...])."""
         self._offer = offer
-        self._client.connect_async(self.broker.host, self.broker.port, keepalive=KEEPALIVE_S)
-        self._client.loop_start()
+        self._thread.start()
 
     def wait_open(self, timeout_s: float) -> bool:
         """Wait until the host is online: subscribed, and its birth published."""
         return self._open.wait(timeout_s)
 
+    @property
+    def is_open(self) -> bool:
+        """True while the host is online."""
+        return self._open.is_set()
+
     def publish(self, send: Send) -> None:
-        """Publish; while there is no connection, what is not retained state is dropped: it is said again."""
-        if self._client.is_connected():
-            self._client.publish(send.topic, send.payload, send.qos, send.retain)
+        """Publish; without a connection it is dropped: watermarks, states and requests are said again."""
+        if self._open.is_set():
+            self._publish(send)
+
+    def _publish(self, send: Send) -> int:
+        number = self._next_number() if send.qos else 0
+        if number:
+            with self._acknowledged:
+                self._waiting.add(number)
+        self._write(packets.publish(self._version, send.topic, send.payload, number, retain=send.retain))
+        return number
 
     def stop(self) -> None:
-        """Say that the host is offline, and close."""
-        if self._client.is_connected():
-            death = self._host.state(online=False, timestamp_ms=time.time_ns() // 1_000_000)
-            self._client.publish(death.topic, death.payload, death.qos, death.retain).wait_for_publish(5)
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Say that the host is offline, wait until the broker has it, and close."""
+        self._stopping.set()
+        if self._open.is_set():
+            death = self._host.state(online=False, timestamp_ms=_now_ms())
+            number = self._publish(death)
+            with self._acknowledged:
+                self._acknowledged.wait_for(lambda: number not in self._waiting, CLOSE_S)
+            self._write(packets.DISCONNECT)
+        self._close()
+        if self._thread.is_alive():
+            self._thread.join(CLOSE_S)
 
-    def _before(self, client: paho.Client, _userdata: object) -> None:
-        """The will carries the timestamp of the birth that follows."""
-        self._state_ms = max(time.time_ns() // 1_000_000, self._state_ms + 1)
+    # -- the thread ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while not self._stopping.is_set():
+            try:
+                self._session()
+                wait_s = FIRST_WAIT_S
+            except (OSError, ProtocolError, BrokerError) as error:
+                if not self._stopping.is_set():
+                    LOG.warning(
+                        "broker_lost host=%s port=%s reason=%s", self.broker.host, self.broker.port, error
+                    )
+            was_open = self._open.is_set()
+            self._open.clear()
+            self._close()
+            wait_s = FIRST_WAIT_S if was_open else min(2 * wait_s, LONGEST_WAIT_S)
+            self._stopping.wait(wait_s)
+
+    def _session(self) -> None:
+        """One connection, from CONNECT to its end."""
+        raw = socket.create_connection((self.broker.host, self.broker.port), timeout=CONNECT_S)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_BYTES)
+        sock = self._context.wrap_socket(raw, server_hostname=self.broker.host) if self._context else raw
+        sock.settimeout(0.0 if self._context else POLL_S)
+        with self._lock:
+            self._sock = sock
+        self._state_ms = max(_now_ms(), self._state_ms + 1)
         will = self._host.state(online=False, timestamp_ms=self._state_ms)
-        client.will_set(will.topic, will.payload, will.qos, will.retain)
+        login = (self.broker.user, self.broker.password) if self.broker.user else None
+        last_will = packets.Will(will.topic, will.payload)
+        self._write(packets.connect(self._version, self._client_id, KEEPALIVE_S, last_will, login))
+        parser = packets.Parser(self._version)
+        buffer = bytearray(READ_BYTES)
+        heard_s = time.monotonic()
+        while not self._stopping.is_set() or self._open.is_set():
+            n_read = self._read(sock, buffer)
+            now_s = time.monotonic()
+            if n_read == 0:
+                raise ConnectionError("the broker closed the connection")
+            if n_read > 0:
+                heard_s = now_s
+                self._take(parser, memoryview(buffer)[:n_read])
+            if now_s - heard_s > 1.5 * KEEPALIVE_S:
+                raise ConnectionError("the broker is silent")
+            if now_s - self._written_s > KEEPALIVE_S / 2:
+                self._write(packets.PING)
 
-    def _connected(
-        self, client: paho.Client, _userdata: object, _flags: object, reason: Any, _properties: object
-    ) -> None:
-        if reason.is_failure:
-            self.refusal = str(reason)
-            LOG.error("broker_refused host=%s port=%s reason=%s", self.broker.host, self.broker.port, reason)
-            return
-        self.refusal = ""
-        client.subscribe(list(self._host.subscriptions()))
-
-    def _subscribed(
-        self, client: paho.Client, _userdata: object, _mid: int, reasons: Any, _properties: object
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self.refusal = (
-                "a subscription was refused; the broker's access list must let ingest read its site"
-            )
-            LOG.error("subscription_refused host=%s", self.broker.host)
-            return
-        birth = self._host.state(online=True, timestamp_ms=self._state_ms)
-        client.publish(birth.topic, birth.payload, birth.qos, birth.retain)
-        self._open.set()
-        LOG.info("broker_connected host=%s port=%s", self.broker.host, self.broker.port)
-
-    def _disconnected(
-        self, _client: paho.Client, _userdata: object, _flags: object, reason: Any, _properties: object
-    ) -> None:
-        self._open.clear()
-        LOG.warning("broker_lost host=%s port=%s reason=%s", self.broker.host, self.broker.port, reason)
-
-    def _received(self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
+    def _read(self, sock: socket.socket, buffer: bytearray) -> int:
+        """Bytes read, 0 at the end, -1 when nothing came. Under TLS reading and writing must take turns."""
+        if not isinstance(sock, ssl.SSLSocket):
+            try:
+                return sock.recv_into(buffer)
+            except TimeoutError:
+                return -1
         try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""
-        self._offer(topic, bytes(message.payload))
+            if not sock.pending() and not select.select([sock], [], [], POLL_S)[0]:
+                return -1
+            with self._lock:
+                return sock.recv_into(buffer)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return -1
+        except ValueError as error:
+            raise ConnectionError("the connection was closed here") from error
+
+    def _take(self, parser: packets.Parser, data: memoryview) -> None:
+        messages: list[tuple[str, bytes]] = []
+        replies: list[bytes] = []
+        for packet in parser.feed(data):
+            if isinstance(packet, packets.Received):
+                messages.append((packet.topic, packet.payload))
+                if packet.number:
+                    replies.append(packets.acknowledge(packet.number))
+            else:
+                self._hear(packet)
+        if messages:
+            self._offer(messages)
+        if replies:
+            self._write(b"".join(replies))
+
+    def _hear(self, packet: packets.Packet) -> None:
+        if packet.kind is packets.Kind.CONNACK:
+            if packet.code:
+                self.refusal = (
+                    f"the broker refuses this account (code {packet.code}): check user and password"
+                )
+                raise BrokerError(self.refusal)
+            self._write(packets.subscribe(self._version, self._next_number(), self._host.subscriptions()))
+        elif packet.kind is packets.Kind.SUBACK:
+            if packet.code >= REFUSED:
+                self.refusal = "a subscription was refused; the broker must let this account read its site"
+                raise BrokerError(self.refusal)
+            self.refusal = ""
+            self._publish(self._host.state(online=True, timestamp_ms=self._state_ms))
+            self._open.set()
+            LOG.info("broker_connected host=%s port=%s", self.broker.host, self.broker.port)
+        elif packet.kind is packets.Kind.PUBACK:
+            with self._acknowledged:
+                self._waiting.discard(packet.number)
+                self._acknowledged.notify_all()
+        elif packet.kind is packets.Kind.DISCONNECT:
+            raise ConnectionError(f"the broker ended the session (code {packet.code})")
+
+    def _next_number(self) -> int:
+        with self._acknowledged:
+            self._number = self._number % 65_535 + 1
+            return self._number
+
+    def _write(self, raw: bytes) -> None:
+        """Send whole; a connection that does not take it in time is given up."""
+        with self._lock:
+            sock = self._sock
+            if sock is None:
+                return
+            try:
+                self._send_all(sock, raw)
+                self._written_s = time.monotonic()
+            except OSError:
+                self._drop()
+
+    @staticmethod
+    def _send_all(sock: socket.socket, raw: bytes) -> None:
+        """As sendall, but patient: the socket's time-out is the reader's."""
+        view, deadline = memoryview(raw), time.monotonic() + CONNECT_S
+        while view:
+            try:
+                view = view[sock.send(view) :]
+            except (TimeoutError, ssl.SSLWantWriteError):
+                if time.monotonic() > deadline:
+                    raise
+                select.select([], [sock], [], POLL_S)
+
+    def _drop(self) -> None:
+        """Shut the socket down so that the reading thread notices."""
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._sock is not None:
+                self._drop()
+                self._sock.close()
+                self._sock = None
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _tls(broker: Broker) -> ssl.SSLContext:

@@ -139,7 +139,7 @@ def run(config: AnalyticsConfig) -> None:
     signal.signal(signal.SIGINT, stop)
     keeper = Keeper(journal, Path(config.history))
     keeper.start()
-    link.start(inbox.offer)
+    link.start(inbox.offer_many)
     if not link.wait_open(FIRST_OPEN_S):
         log.warning(
             "no_broker host=%s port=%s: nothing is received until it is there; trying on. %s",

@@ -211,7 +211,7 @@ def test_analytics_asks_control_but_never_reaches_an_actuator(server: Server) ->
 def test_the_host_application_runs_on_it(server: Server) -> None:
     broker = broker_of(f"mqtts://ingest:word-ingest@localhost:{server.port}", ca_file=server.ca)
     link = Link(broker, Host(SITE, "mitra"), "host")
-    link.start(lambda _topic, _raw: None)
+    link.start(lambda _messages: None)
     edge = login(server, "edge-gw-1", "spBv1.0/STATE/mitra")
     assert link.wait_open(WAIT_S)
     deadline = time.monotonic() + WAIT_S

@@ -155,7 +155,7 @@ class Analytics:
         self.stream = Stream(self.inbox, self.journal, lambda state, _batch: (state, Outputs()), None)
         self.thread = threading.Thread(target=self.stream.run, daemon=True)
         self.thread.start()
-        self.link.start(self.inbox.offer)
+        self.link.start(self.inbox.offer_many)
         assert self.link.wait_open(WAIT_S)
 
     def stop(self) -> None:
@@ -184,15 +184,13 @@ def test_a_host_that_dies_is_declared_offline_and_a_broker_that_dies_is_found_ag
 ) -> None:
     analytics = Analytics(server, tmp_path)
     server.kill()
-    wait(lambda: not analytics.link._open.is_set())
+    wait(lambda: not analytics.link.is_open)
     server.start()
     assert analytics.link.wait_open(WAIT_S)
     edge = Edge(server)
     wait(lambda: bool(edge.states()) and edge.states()[-1])
-    sock = analytics.link._client.socket()
-    assert sock is not None
-    analytics.link._client.loop_stop()
-    sock.close()  # no goodbye: the broker publishes the will
+    analytics.link._stopping.set()
+    analytics.link._close()  # no goodbye: the broker publishes the will
     wait(lambda: edge.states()[-1] is False)
     edge.close()
     analytics.inbox.stop()

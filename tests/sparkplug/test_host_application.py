@@ -322,7 +322,7 @@ def wired(request: pytest.FixtureRequest) -> Iterator[tuple[Wire, Link]]:
     wire = Wire().start()
     broker = Broker("127.0.0.1", wire.listener.getsockname()[1], version=request.param)
     link = Link(broker, Host(SITE, HOST_ID), "host")
-    link.start(lambda _topic, _raw: None)
+    link.start(lambda _messages: None)
     assert link.wait_open(WAIT_S)
     wait(lambda: len(wire.states()) == 1)
     yield wire, link

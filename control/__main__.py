@@ -16,6 +16,7 @@ import uvicorn
 from control.config import ControlSettings, load_settings
 from control.link import CONNECTED, Link
 from control.service import Service
+from control.webhook import Webhooks
 from control.witnesses import Witnesses
 from ingest.contract.approval.topics import Leaf
 
@@ -34,6 +35,8 @@ def run(settings: ControlSettings) -> None:
     link = Link(settings.broker, service.topics())
     links.append(link)
     witnesses = Witnesses(settings.witnesses, service.audit)
+    webhooks = Webhooks(settings.webhook)
+    service.audit.on_written = webhooks.offer
     config = uvicorn.Config(
         service.app(),
         host=settings.host,
@@ -62,6 +65,7 @@ def run(settings: ControlSettings) -> None:
     worker.join()
     link.stop()
     witnesses.close()
+    webhooks.close()
     service.close()
     if failed:
         raise failed[0]

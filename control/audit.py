@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class Audit:
         self._key = key
         self.public = public_of(log_id, key)
         self._lock = threading.Lock()
+        self.on_written: Callable[[Entry], None] = lambda _entry: None
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
@@ -89,6 +90,8 @@ class Audit:
                     self._db.execute("ROLLBACK")
                 raise AuditError(str(error)) from error
             self.size += len(entries)
+        for entry in entries:
+            self.on_written(entry)
 
     def checkpoint(self, at: int) -> Checkpoint:
         """Sign the log as it is now; the same size is signed once. Raises AuditError."""

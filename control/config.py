@@ -5,7 +5,9 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from control.webhook import WebhookSettings
 from ingest.contract.approval.keys import PublicKey
 from ingest.contract.approval.policy import POLICIES, POLICY_VERSION, Policy
 from ingest.contract.approval.settings import BrokerSettings, SettingsError, build
@@ -102,6 +104,7 @@ class ControlSettings:
     checkpoint_s: int = 10
     allow_software_keys: bool = False
     witnesses: tuple[str, ...] = ()
+    webhook: tuple[WebhookSettings, ...] = ()
     tls_cert: str = ""
     tls_key: str = ""
 
@@ -135,7 +138,12 @@ def load_settings(path: Path) -> ControlSettings:
         raise SettingsError(f"cannot read {path}: {error}") from error
     table["broker"] = build(BrokerSettings, table.get("broker", {}), "broker.")
     table["fatigue"] = build(Fatigue, table.get("fatigue", {}), "fatigue.")
-    kinds = {"site": SiteSettings, "edge": EdgeSettings, "machine": MachineSettings}
+    kinds: dict[str, type[Any]] = {
+        "site": SiteSettings,
+        "edge": EdgeSettings,
+        "machine": MachineSettings,
+        "webhook": WebhookSettings,
+    }
     for name, kind in kinds.items():
         table[name] = tuple(build(kind, one, f"{name}.") for one in table.get(name, []))
     table["witnesses"] = tuple(table.get("witnesses", []))

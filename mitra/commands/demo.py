@@ -25,12 +25,15 @@ out, err = Console(), Console(stderr=True)
 
 ONSET_SHARE, GROWTH_SHARE = 0.22, 0.33
 ONSET_S, GROWTH_S = 60.0, 120.0
+SHORTEST_S = 30.0
 
 
 @app.command()
 def demo(
     machines: Annotated[int, typer.Option(min=1, max=500, help="How many machines.")] = 20,
-    seconds: Annotated[float, typer.Option(min=30, help="End by itself after so long; 0 = never.")] = 0.0,
+    seconds: Annotated[
+        float, typer.Option(min=0, help=f"End by itself after so long, at least {SHORTEST_S:g}; 0 = never.")
+    ] = 0.0,
     headless: Annotated[bool, typer.Option("--headless", help="Say nothing of addresses.")] = False,
     script_technician: Annotated[
         bool,
@@ -52,6 +55,11 @@ def demo(
     """
     if language not in ("id", "en"):
         raise PersonError("setting", f"--language must be id or en, got {language!r}.")
+    if 0 < seconds < SHORTEST_S:
+        raise PersonError(
+            "setting",
+            f"--seconds must be 0 or at least {SHORTEST_S:g}, got {seconds:g}: no fault develops sooner.",
+        )
     closing = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -132,6 +132,11 @@ class Inbox:
         """Messages in the queue."""
         return len(self._queue)
 
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits and nothing is on its way out of quarantine."""
+        return not self._queue and not self._releases
+
     def close_for(self, reason: str) -> None:
         """Refuse everything until `reopen`: the journal takes no writes. Outboxes keep and send again."""
         with self._ready:

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from mitra.exits import PersonError
 from mitra.replay import Replay, ReplayRequest, parse_kills
+from mitra.sensor_log import LogReplay, is_sensor_log
 from mitra.supervisor import StartError
 
 app = typer.Typer()
@@ -46,9 +47,16 @@ def replay(
         Path | None, typer.Option(help="Keep everything here; default: a temporary folder.")
     ] = None,
 ) -> None:
-    """Send every snapshot of a recording through outbox, broker and stream, as fast as they go, and count."""
+    """Send every snapshot of a recording through outbox, broker and stream, as fast as they go, and count.
+
+    A log of wireless sensors (CSV with their own clocks) passes the host in its own time of arrival instead.
+    """
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-replay-")))
+        if is_sensor_log(recording):
+            with err.status("reading") as status:
+                _show(LogReplay(recording, folder, lambda n: status.update(f"{n} rows")).run(), as_json)
+            return
         request = ReplayRequest(
             path=recording,
             data=folder,
@@ -67,6 +75,10 @@ def replay(
                 found = Replay(request, lambda stored: status.update(f"stored {stored}")).run()
         except StartError as error:
             raise PersonError("missing", f"The replay did not start: {error}") from error
+    _show(found, as_json)
+
+
+def _show(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         json.dump(found, sys.stdout)
         sys.stdout.write("\n")

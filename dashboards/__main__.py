@@ -110,6 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=3,
+            timeout_keep_alive=75,
             proxy_headers=False,
         ),
     )

@@ -52,13 +52,13 @@ router = APIRouter(
 @router.get("/machines", summary="Every machine now")
 def machines(found: Found) -> list[MachineOut]:
     """Every machine of the plant file, in its order; those never heard of are there too, as unknown."""
-    return [_machine(found, now) for now in found.house.hub.moment.picture.machines.values()]
+    return [_machine(found, now) for now in found.moment.picture.machines.values()]
 
 
 @router.get("/machines/{machine}", summary="One machine now")
 def one_machine(found: Found, machine: str) -> MachineOut:
     """The present of one machine."""
-    return _machine(found, found.house.hub.moment.picture.machines[checked_machine(found, machine)])
+    return _machine(found, found.moment.picture.machines[checked_machine(found, machine)])
 
 
 @router.get("/machines/{machine}/trend", summary="One column over time")
@@ -66,7 +66,7 @@ def trend(
     found: Found, machine: str, column: Annotated[str, Query(max_length=128)], hours: Hours = 1.0
 ) -> Response:
     """At most 1,000 points with the lowest and highest value of each; missing stretches are null."""
-    now = found.house.hub.moment.picture.machines[checked_machine(found, machine)]
+    now = found.moment.picture.machines[checked_machine(found, machine)]
     about = columns_of(now.latest).get(column)
     if about is None:
         raise Problem(404)
@@ -106,7 +106,7 @@ def spectrum(
 ) -> Response:
     """Amplitude or envelope spectrum, with the places where faults would show at the present speed."""
     kept = _kept(found, machine, axis, at_ms)
-    now = found.house.hub.moment.picture.machines[machine]
+    now = found.moment.picture.machines[machine]
     return JSONResponse(
         spectrum_json(
             kept,

@@ -10,8 +10,8 @@ import asyncio
 import math
 import secrets
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -30,12 +30,19 @@ MAX_ALARMS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The picture with its number. fed_ns: when the host last heard of any machine."""
+    """The picture with its number. fed_ns: when the host last heard of any machine.
+
+    changed: the number at which each machine last changed; before: the one before that; alarms: the same of
+    alarms. All of one moment belong together, because viewers read them while the next is made.
+    """
 
     seq: int
     picture: Picture
     fed_ns: int = 0
     reading: bool = False
+    changed: Mapping[str, int] = field(default_factory=dict)
+    before: Mapping[str, int] = field(default_factory=dict)
+    alarms: Mapping[str, int] = field(default_factory=dict)
 
 
 class Hub:
@@ -53,8 +60,6 @@ class Hub:
         self.boot = secrets.token_hex(4)
         self.viewers = 0
         self.closing = False
-        self.changed: dict[str, int] = {}
-        self.alarms_changed: dict[str, int] = {}
         self.moment = Moment(0, first_picture(plant, ()))
 
     def pulse(self) -> bool:
@@ -69,7 +74,7 @@ class Hub:
         except Problem:
             if self.moment.reading:
                 log.warning("journal_unreadable", remedy="check that mitra serve runs")
-            self.moment = Moment(self.moment.seq, self.moment.picture, self.moment.fed_ns, reading=False)
+            self.moment = replace(self.moment, reading=False)
             return False
         self._cursor = changes.cursor
         return self._take(changes, velocities)
@@ -81,26 +86,29 @@ class Hub:
         picture = with_changes(picture, newest, (), _velocities(reader, newest, limit=len(newest)))
         self._cursor = cursor
         seq = self.moment.seq + 1
-        self.changed = dict.fromkeys(picture.machines, seq)
-        self.moment = Moment(seq, picture, max((one.receive_ns for one in newest), default=0), reading=True)
+        fed_ns = max((one.receive_ns for one in newest), default=0)
+        self.moment = Moment(seq, picture, fed_ns, reading=True, changed=dict.fromkeys(picture.machines, seq))
 
     def _take(self, changes: Changes, velocities: dict[str, float]) -> bool:
-        before = self.moment
+        last = self.moment
         if not changes.machines and not changes.alarms:
-            self.moment = Moment(before.seq, before.picture, before.fed_ns, reading=True)
-            return not before.reading
-        seq = before.seq + 1
-        picture = with_changes(before.picture, changes.machines, changes.alarms, velocities)
-        for latest in changes.machines:
-            self.changed[latest.machine] = seq
-        for alarm in changes.alarms:
-            self.changed[alarm.machine] = seq
-            self.alarms_changed.pop(alarm.alarm_id, None)
-            self.alarms_changed[alarm.alarm_id] = seq
-        while len(self.alarms_changed) > MAX_ALARMS:
-            self.alarms_changed.pop(next(iter(self.alarms_changed)))
-        fed_ns = max([before.fed_ns, *(one.receive_ns for one in changes.machines)])
-        self.moment = Moment(seq, picture, fed_ns, reading=True)
+            self.moment = replace(last, reading=True)
+            return not last.reading
+        seq = last.seq + 1
+        moved = {one.machine for one in changes.machines} | {one.machine for one in changes.alarms}
+        alarms = {
+            name: at for name, at in last.alarms.items() if name not in {a.alarm_id for a in changes.alarms}
+        }
+        alarms |= {alarm.alarm_id: seq for alarm in changes.alarms}
+        self.moment = Moment(
+            seq,
+            with_changes(last.picture, changes.machines, changes.alarms, velocities),
+            max([last.fed_ns, *(one.receive_ns for one in changes.machines)]),
+            reading=True,
+            changed={**last.changed, **dict.fromkeys(moved, seq)},
+            before={**last.before, **{name: last.changed.get(name, 0) for name in moved}},
+            alarms=dict(list(alarms.items())[-MAX_ALARMS:]),
+        )
         return True
 
     async def run(self) -> None:

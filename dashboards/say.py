@@ -17,7 +17,7 @@ MAX_NOTE_CHARS = 500
 
 def checked_machine(found: Visit, machine: str) -> str:
     """A machine of the plant file. Raises Problem(404)."""
-    if not MACHINE_ID.match(machine) or machine not in found.house.hub.moment.picture.machines:
+    if not MACHINE_ID.match(machine) or machine not in found.moment.picture.machines:
         raise Problem(404)
     return machine
 

@@ -18,6 +18,7 @@ from dashboards import words
 from dashboards.accounts import MAY, Role
 from dashboards.house import House
 from dashboards.language import LANGUAGES, Language
+from dashboards.live import Moment
 from dashboards.problems import Problem
 from dashboards.sessions import Session
 from dashboards.shifts import shift_now
@@ -40,6 +41,8 @@ class Visit:
     path: str
     fragment: bool
     now_ns: int
+    moment: Moment
+    """The plant as it was when the visit began: everything on one page is of one moment."""
 
     @property
     def token(self) -> str:
@@ -81,7 +84,7 @@ def visit(request: Request) -> Visit:
     wanted = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     fragment = request.headers.get("hx-request") == "true"
-    return Visit(house, house.language(wanted), session, is_new, path, fragment, now_ns)
+    return Visit(house, house.language(wanted), session, is_new, path, fragment, now_ns, house.hub.moment)
 
 
 def own_path(path: str) -> str:

@@ -151,7 +151,7 @@ def cards(found: Visit, rows: Sequence[AlarmView]) -> list[Card]:
 
 def alarm_tools(found: Visit) -> dict[str, Any]:
     """What the alarm templates call."""
-    machines = found.house.hub.moment.picture.machines
+    machines = found.moment.picture.machines
 
     def title(one: AlarmView) -> str:
         return sentence_case(called(FAULTS, one.last.cause, found.language))

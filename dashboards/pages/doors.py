@@ -32,7 +32,8 @@ def visitor(request: Request) -> Visit:
         house: House = request.app.state.house
         language = house.language(request.cookies.get(LANGUAGE_COOKIE))
         now_ns = house.now_ns()
-        return Visit(house, language, house.sessions.start(now_ns), True, request.url.path, False, now_ns)
+        session, moment = house.sessions.start(now_ns), house.hub.moment
+        return Visit(house, language, session, True, request.url.path, False, now_ns, moment)
 
 
 Visitor = Annotated[Visit, Depends(visitor)]

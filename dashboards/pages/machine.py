@@ -35,7 +35,7 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
     """The machine; as a fragment, one tab of it."""
     checked_machine(found, machine)
     house = found.house
-    now = house.hub.moment.picture.machines[machine]
+    now = found.moment.picture.machines[machine]
     tab = tab if tab in TABS else "trend"
     with house.source.reader() as reader:
         past = (

@@ -54,9 +54,7 @@ def models_page(found: Found) -> Response:
             if action.kind is ActionKind.VERDICT:
                 verdicts[str(action.values.get("verdict", ""))] += 1
                 break
-    running = Counter(
-        now.judgement.model for now in found.house.hub.moment.picture.machines.values() if now.judgement
-    )
+    running = Counter(now.judgement.model for now in found.moment.picture.machines.values() if now.judgement)
     return page(
         found,
         "models.html",

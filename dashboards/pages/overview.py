@@ -24,7 +24,7 @@ def overview(
     area: Annotated[str | None, Query(max_length=120)] = None,
 ) -> Response:
     """The plant at a glance."""
-    picture = found.house.hub.moment.picture
+    picture = found.moment.picture
     stale_after_s = found.house.config.stale_after_s
     wanted = _filters(found.now_ns, stale_after_s).get(show)
     areas = {

@@ -7,23 +7,28 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from benchmarks.written_plant import WrittenPlant, commit_step, write_plant
+from benchmarks.written_plant import WrittenPlant, commit_step, judged, plant_text, write_plant
 from dashboards.app import build_app
 from dashboards.config import ScreensConfig
 from dashboards.house import House
+from dashboards.language import Language
 from dashboards.ledger import Ledger
 from dashboards.live import Hub
+from dashboards.picture import MachineNow
 from dashboards.sessions import Sessions
 from dashboards.source import Source
-from dashboards.stream import Shared, events
+from dashboards.stream import Shared, Spoken, events
+from ingest.contract.plant import parse_plant
 from ingest.desk import Desk
 from ingest.journal.journal import Journal
 from ingest.reader import Reader
+from ingest.views import Latest
 
 NOW_NS = 1_795_489_500_000_000_000
 DEADLINE_S = 10.0
@@ -92,12 +97,30 @@ def test_a_change_reaches_the_viewer_in_its_language(plant: WrittenPlant, tmp_pa
     assert set(whole["machines"]) == {machine.id for machine in plant.plant.machine}
     assert set(change["machines"]) == {"pump-001"}
     assert change["seq"] > whole["seq"]
-    words = change["machines"]["pump-001"]["words"]
-    assert words["zone"] == "D"
+    first, words = whole["machines"]["pump-001"]["words"], change["machines"]["pump-001"]["words"]
+    assert (first["zone"], first["state"]) == ("D", "Alarm")
     assert words["velocity"].startswith("5,")
-    assert words["state"] == "Alarm"
+    assert "zone" not in words, "what did not change is not sent again"
     assert english["machines"]["pump-001"]["words"]["velocity"].startswith("5.")
     assert house.hub.viewers == 0, "viewers that left are not counted"
+
+
+def test_only_words_that_changed_are_sent_unless_a_change_was_skipped() -> None:
+    english = Language("en", ZoneInfo("Asia/Jakarta"))
+    machine = parse_plant(plant_text(1)).machine[0]
+
+    def at(zone: str) -> MachineNow:
+        return MachineNow(machine, Latest(machine.id, 1, 1, {}, judged(machine.id, 1, zone, rated=True)))
+
+    spoken = Spoken()
+    spoken.update(at("D"), 5, 0, english)
+    assert spoken.after(4)["state"] == "Alarm"
+    spoken.update(at("C"), 6, 5, english)
+    assert spoken.after(5)["state"] == "Warning"
+    assert "temperature" not in spoken.after(5)
+    spoken.update(at("C"), 9, 7, english)  # 7 was never made into words: a page of then may show anything
+    assert spoken.after(8)["state"] == "Warning"
+    assert spoken.after(9) == {}
 
 
 def test_a_beat_comes_at_once_and_every_second(plant: WrittenPlant, tmp_path: Path) -> None:

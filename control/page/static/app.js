@@ -27,9 +27,13 @@ const t = (key, values = {}) =>
 const say = (key, fallback) => (words[key] ? t(key) : fallback);
 const locale = () => (language === "id" ? "id-ID" : "en-GB");
 const when = (seconds) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(seconds * 1000);
+const number = (value) => new Intl.NumberFormat(locale(), { maximumSignificantDigits: 4 }).format(value);
 const percent = (share) => new Intl.NumberFormat(locale(), { style: "percent" }).format(share);
 const now = () => Date.now() / 1000 + clockOffset;
-const left = (expires) => Math.max(0, Math.round(expires - now()));
+const left = (expires) => {
+  const seconds = Math.max(0, Math.round(expires - now()));
+  return t("list.left", { m: Math.floor(seconds / 60), s: seconds % 60 });
+};
 
 function h(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -79,7 +83,7 @@ function showBadge() {
   const text = offline ? t("app.offline") : isStale() ? t("app.stale", { n: age }) : t("app.live");
   if (badge.textContent !== text) badge.textContent = text;
   badge.dataset.mood = isStale() ? "bad" : "good";
-  for (const one of document.querySelectorAll("[data-left]")) one.textContent = t("list.left", { n: left(Number(one.dataset.left)) });
+  for (const one of document.querySelectorAll("[data-left]")) one.textContent = left(Number(one.dataset.left));
 }
 
 const errorText = (error) => {
@@ -138,7 +142,7 @@ function openCard(one) {
   return h("li", { class: "card", "data-id": one.id }, facts(one),
     h("p", {}, h("span", { "data-state": true }, t("state." + one.state)), " · ",
       t("list.approvals", { k: one.approvals.length, n: one.approvals_needed }), " · ",
-      h("span", { "data-left": one.expires }, t("list.left", { n: left(one.expires) })),
+      h("span", { "data-left": one.expires }, left(one.expires)),
       one.asked > 1 ? " · " + t("list.asked", { n: one.asked }) : ""),
     h("a", { class: "button", href: "#/p/" + one.id }, t("list.open")));
 }
@@ -192,7 +196,7 @@ async function evidence(answer, proposal) {
   if (!given) return h("p", { class: "soft" }, t("review.noevidence"));
   return [h("dl", {}, given.facts.flatMap((one) => [h("dt", {}, one.name), h("dd", {}, one.value)])),
     given.trend.length ? trend(given.trend) : null,
-    given.trend.length ? h("p", { class: "soft" }, `${t("review.trend")}: ${given.trend[0]} → ${given.trend.at(-1)} ${given.trend_unit}`) : null,
+    given.trend.length ? h("p", { class: "soft" }, `${t("review.trend")}: ${number(given.trend[0])} → ${number(given.trend.at(-1))} ${given.trend_unit}`) : null,
     h("p", { class: "soft" }, "SHA-256 " + proposal.evidence_sha256.slice(0, 16) + "…")];
 }
 
@@ -255,7 +259,7 @@ function terms(answer, proposal, ticket) {
       pair(t("review.requester"), t("review.model", { model: answer.model })),
       pair(t("review.approvals"), h("span", { id: "by" }, answer.approvals.join(", ") || t("review.nobody"),
         ` (${t("list.approvals", { k: answer.approvals.length, n: proposal.approvals_needed })})`)),
-      pair(t("review.left"), h("strong", { "data-left": proposal.expires }, t("list.left", { n: left(proposal.expires) })))),
+      pair(t("review.left"), h("strong", { "data-left": proposal.expires }, left(proposal.expires)))),
     h("p", { class: "good", id: "checked" }, t("review.checked")));
 }
 

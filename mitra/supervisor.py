@@ -115,6 +115,10 @@ class Supervisor:
         with self._lock:
             return {name: running.restarts for name, running in self._running.items()}
 
+    def give_up(self) -> None:
+        """Start nothing any more, and wait for nobody to become ready; `stop` follows."""
+        self._closing.set()
+
     def stop(self) -> None:
         """Stop all, the last started first; what does not end in time is killed."""
         self._closing.set()

@@ -31,7 +31,8 @@ PYTHON = [path for path in tracked("*.py") if not path.name.endswith("_pb2.py")]
 TEXT = [
     path
     for path in tracked()
-    if path.suffix in {".py", ".md", ".toml", ".yaml", ".yml", ".html", ".css", ".js", ".service", ".conf", ""}
+    if path.suffix
+    in {".py", ".md", ".toml", ".yaml", ".yml", ".html", ".css", ".js", ".service", ".conf", ""}
     and path.name != "LICENSE"
     and "vendor" not in path.parts
 ]
@@ -78,6 +79,8 @@ def test_nothing_is_unfinished_or_hushed(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ExceptHandler):
             caught = "" if node.type is None else ast.unparse(node.type)
+            if any(isinstance(inner, ast.Raise) for inner in ast.walk(node)):
+                continue  # it lets go on what it caught
             assert caught not in ("", "Exception", "BaseException"), f"line {node.lineno} hushes broken code"
 
 

@@ -60,13 +60,6 @@ def demo(
             "setting",
             f"--seconds must be 0 or at least {SHORTEST_S:g}, got {seconds:g}: no fault develops sooner.",
         )
-    closing = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        closing.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-demo-")))
         request = DemoRequest(
@@ -83,16 +76,7 @@ def demo(
         running = prepare(request)
         script = Script(running.house, running.runs) if script_technician else None
         try:
-            _start(running, closing)
-            if script is not None:
-                script.start()
-            if not headless:
-                _welcome(running)
-            closing.wait(seconds or None)
-            err.print("stopping: gateways first, so that nothing is on the way")
-            running.quiet()
-            if script is not None:
-                script.stop()
+            _run(running, script, seconds, headless=headless)
             if as_json:
                 json.dump(running.report(script), sys.stdout)
                 sys.stdout.write("\n")
@@ -104,11 +88,27 @@ def demo(
             running.stop()
 
 
-def _start(running: Demo, closing: threading.Event) -> None:
+def _run(running: Demo, script: Script | None, seconds: float, *, headless: bool) -> None:
+    """Start, and wait for the end of time or a signal. Raises StartError."""
+    closing = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        closing.set()
+        running.supervisor.give_up()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     with err.status("starting") as status:
         running.start(lambda what: status.update(f"starting: {what}"))
-    if closing.is_set():
-        raise StartError("it was told to stop while starting")
+    if script is not None:
+        script.start()
+    if not headless:
+        _welcome(running)
+    closing.wait(seconds or None)
+    err.print("stopping: gateways first, so that nothing is on the way")
+    running.quiet()
+    if script is not None:
+        script.stop()
 
 
 def _welcome(running: Demo) -> None:

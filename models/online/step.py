@@ -100,10 +100,34 @@ class Verdicts(NamedTuple):
 
 def room_for(n: int) -> Verdicts:
     """Empty verdicts of n rows."""
-    c, p, r, z, f, t, u = (np.zeros(n, np.int64) for _ in range(7))
-    numbers = [np.zeros(n) for _ in range(9)]
-    evidence, level = np.full((n, MAX_SLOTS), np.nan), np.zeros((n, MAX_SLOTS))
-    return Verdicts(c, p, r, z, f, t, u, *numbers, np.zeros((n, C)), evidence, level)  # type: ignore[call-arg]
+
+    def whole() -> Ints:
+        return np.zeros(n, np.int64)
+
+    def number() -> Floats:
+        return np.zeros(n)
+
+    return Verdicts(
+        condition=whole(),
+        previous=whole(),
+        regime=whole(),
+        zone=whole(),
+        flags=whole(),
+        top_slot=whole(),
+        loud_slot=whole(),
+        ratio=number(),
+        threshold=number(),
+        health=number(),
+        physics=number(),
+        velocity_mm_s=number(),
+        multiplier=number(),
+        running_s=number(),
+        regime_rows=number(),
+        loud=number(),
+        health_by=np.zeros((n, C)),
+        evidence=np.full((n, MAX_SLOTS), np.nan),
+        level=np.zeros((n, MAX_SLOTS)),
+    )
 
 
 @compiled

@@ -17,13 +17,15 @@ import numpy as np
 from ingest.contract.plant import Plant
 from models.alarms.book import Alarm
 from models.online.layout import slots_from_names
+from models.online.memory import MAX_REGIMES, Memory
 from models.settings import Settings
 from models.state import MAX_ACTIONS_REMEMBERED, Advised, Effect, SensorWatch, StreamState, new_state
 
 VERSION: Final = 1
 MAGIC: Final = b"MITRA-STREAM\0"
-MAX_STATE_BYTES: Final = 2 << 30
-COMPRESSION: Final = 1
+CRC_BYTES: Final = 4
+BY_REGIME: Final = ("regime", "regime_rows", "regime_s", "mean", "var", "rows", "anchor", "point")
+"""Arrays of the memory with a regime axis. Most machines know one or two regimes: the rest is not written."""
 
 
 class StateError(ValueError):
@@ -87,6 +89,39 @@ def _unpack(saved: Array) -> np.ndarray[Any, Any]:
     return np.frombuffer(saved.data, kind).reshape(saved.shape).astype(kind.newbyteorder("="))
 
 
+def _known_regimes(memory: Memory) -> np.ndarray[Any, Any]:
+    """Which (machine, regime) pairs hold anything: (M, R)."""
+    return np.arange(MAX_REGIMES) < memory.n_regimes[:, np.newaxis]
+
+
+def _arrays(memory: Memory) -> dict[str, Array]:
+    """Every array; of those by regime only the rows that hold anything."""
+    known = _known_regimes(memory)
+    return {
+        name: _pack(array[known] if name in BY_REGIME else array) for name, array in memory._asdict().items()
+    }
+
+
+def _fill(memory: Memory, arrays: dict[str, Array], new_at: list[int], old_at: list[int], n_old: int) -> None:
+    """Put saved arrays where their machines now are. Arrays of another shape start fresh."""
+    fresh = memory._asdict()
+    for name, array in fresh.items():
+        found = arrays.get(name)
+        if name in BY_REGIME or found is None:
+            continue
+        if found.dtype == array.dtype.str and found.shape[1:] == array.shape[1:]:
+            array[new_at] = _unpack(found)[old_at]
+    counts = _unpack(arrays["n_regimes"]) if "n_regimes" in arrays else np.zeros(n_old, np.int64)
+    known = np.arange(MAX_REGIMES) < counts[:, np.newaxis]
+    for name in BY_REGIME:
+        found, array = arrays.get(name), fresh[name]
+        if found is None or found.dtype != array.dtype.str or found.shape[1:] != array.shape[2:]:
+            continue
+        whole = np.zeros((n_old, *array.shape[1:]), array.dtype)
+        whole[known] = _unpack(found)
+        array[new_at] = whole[old_at]
+
+
 def dump(state: StreamState) -> bytes:
     """The whole state; equal states give equal bytes."""
     layouts = list({layout.names: layout for layout in state.layout_of})
@@ -95,7 +130,7 @@ def dump(state: StreamState) -> bytes:
         version=VERSION,
         settings=state.settings,
         machines=[machine.id for machine in state.machines],
-        arrays={name: _pack(array) for name, array in state.memory._asdict().items()},
+        arrays=_arrays(state.memory),
         layouts=[list(names) for names in layouts],
         layout_of=[at[layout.names] for layout in state.layout_of],
         alarms=list(state.book.alarms.values()),
@@ -119,7 +154,8 @@ def dump(state: StreamState) -> bytes:
         dropped=state.dropped,
         verdicts=list(state.verdicts),
     )
-    return MAGIC + zlib.compress(msgspec.msgpack.encode(saved), COMPRESSION)
+    body = msgspec.msgpack.encode(saved)
+    return MAGIC + zlib.crc32(body).to_bytes(CRC_BYTES, "little") + body
 
 
 def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamState:
@@ -128,11 +164,7 @@ def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamS
     state = new_state(plant, settings or saved.settings)
     pairs = [(state.index[name], old) for old, name in enumerate(saved.machines) if name in state.index]
     new_at, old_at = [new for new, _ in pairs], [old for _, old in pairs]
-    for name, array in state.memory._asdict().items():
-        found = saved.arrays.get(name)
-        if found is None or found.shape[1:] != array.shape[1:] or found.dtype != array.dtype.str:
-            continue
-        array[new_at] = _unpack(found)[old_at]
+    _fill(state.memory, saved.arrays, new_at, old_at, len(saved.machines))
     for new, old in pairs:
         names = tuple(saved.layouts[saved.layout_of[old]])
         slots = slots_from_names(names)
@@ -177,9 +209,10 @@ def _load_people(state: StreamState, saved: Saved) -> None:
 def _decode(data: bytes) -> Saved:
     if not data.startswith(MAGIC):
         raise StateError("this is no saved state of the stream")
-    unzip = zlib.decompressobj()
+    checksum, raw = data[len(MAGIC) : len(MAGIC) + CRC_BYTES], data[len(MAGIC) + CRC_BYTES :]
+    if zlib.crc32(raw).to_bytes(CRC_BYTES, "little") != checksum:
+        raise StateError("the saved state is damaged or was cut short; start afresh from the journal")
     try:
-        raw = unzip.decompress(data[len(MAGIC) :], MAX_STATE_BYTES)
         tables: dict[str, Any] = msgspec.msgpack.decode(raw)
         version = int(tables["version"])
         if version > VERSION:
@@ -190,5 +223,5 @@ def _decode(data: bytes) -> Saved:
             tables = MIGRATIONS[version](tables)
             version += 1
         return msgspec.convert(tables, Saved)
-    except (zlib.error, msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
         raise StateError(f"the saved state is damaged ({error}); start afresh from the journal") from error

@@ -52,7 +52,7 @@ class AlarmBook:
 
     def has(self, machine: str) -> bool:
         """Whether any alarm of this machine is not normal."""
-        return any((machine, domain) in self.alarms for domain in DOMAINS)
+        return bool(self.alarms) and any((machine, domain) in self.alarms for domain in DOMAINS)
 
     def by_id(self, alarm_id: str) -> Alarm | None:
         """The alarm of this id, when its episode is still open."""

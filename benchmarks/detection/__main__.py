@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.detection import bearings, cmapss, gearbox, nab, skab
+from benchmarks.detection import bearings, cmapss, cwru, gearbox, nab, skab, tables
 from benchmarks.detection.figures import MissingSetError, SetReport
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ SETS: dict[str, Callable[[Path], SetReport]] = {
     "nab": nab.measure,
     "femto": bearings.measure_femto,
     "ims": bearings.measure_ims,
+    "cwru": cwru.measure,
     "cmapss": cmapss.measure,
     "gearbox": gearbox.measure,
+    "tables": tables.measure,
 }
 
 

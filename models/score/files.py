@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
+from models.score.clock import ClockCheck, check_clock
 from models.score.table import score_table
 from models.score.words import Language, sentence
 
@@ -42,7 +43,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """What `mitra score` prints: rows judged and learnt from, alarms, rows in alarm, columns, empty cells."""
+    """What `mitra score` prints: rows judged and learnt from, alarms, columns, holes and clock."""
 
     rows: int
     learning_rows: int
@@ -51,6 +52,7 @@ class ScoreReport:
     columns: tuple[str, ...]
     missing_cells: int
     judge: str
+    clock: ClockCheck
 
 
 def open_text(path: Path) -> TextIO:
@@ -152,4 +154,5 @@ def run(
         columns=table.channels,
         missing_cells=scores.missing,
         judge=scores.judge.value,
+        clock=check_clock(table.times),
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HISTORY_ROWS = 8192  # how far back a precedent counts; bounds time and memory
 WARM_UP_ROWS = 50  # no ratio before this many distances are known
 SPREAD_QUANTILE = 0.985  # a distance this rare is the unit
+SAFE = 1.0 - 1e-9  # a bound that rounding cannot overshoot
 RATIO_MAX = 8.0  # one wild scale must not outvote the others for ever
 SHARPNESS = 3.0  # power mean over the scales: between their mean and their maximum
 CHANNELS_WEIGHT = (
@@ -42,31 +43,52 @@ SCALES = (Scale(4, False), Scale(16, True), Scale(64, True))
 
 
 @compiled
+def _squared_gap(  # noqa: PLR0917 - a kernel takes its arrays by position
+    x: NDArray[np.float64], shift: NDArray[np.float64], i: int, j: int, rows: int, enough: float
+) -> float:
+    """Sum of squared differences of the windows ending at i and j; stops as soon as it reaches enough."""
+    moved = shift[i] - shift[j]
+    total = 0.0
+    for k in range(rows):
+        gap = x[i - k] - x[j - k] - moved
+        total += gap * gap
+        if total >= enough:
+            break
+    return total
+
+
+@compiled
 def nearest_precedent(x: NDArray[np.float64], rows: int, level: bool, history: int) -> NDArray[np.float64]:
     """RMS distance from the window that ends in each row to the nearest window that ended before it began.
 
     x: (n,); returns (n,), 0 where there is no earlier window yet.
     """
     n = len(x)
-    distance = np.zeros(n)
-    mean = np.zeros(n)
+    distance, mean, spread, shift = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
+    for i in range(rows - 1, n):
+        window = x[i - rows + 1 : i + 1]
+        mean[i], spread[i] = window.mean(), window.std()
     if not level:
-        for i in range(rows - 1, n):
-            mean[i] = x[i - rows + 1 : i + 1].mean()
+        shift, mean = mean, shift
+    nearest = -1
     for i in range(2 * rows - 1, n):
+        first, last = max(rows - 1, i - history), i - rows
         best = np.inf
-        for j in range(max(rows - 1, i - history), i - rows + 1):
-            shift = mean[i] - mean[j]
-            total = 0.0
-            for k in range(rows):
-                gap = x[i - k] - x[j - k] - shift
-                total += gap * gap
-                if total >= best:
-                    break
-            if total < best:  # noqa: PLR1730 - numba compiles the branch better than min()
-                best = total
+        if (
+            first <= nearest + 1 <= last
+        ):  # the match of the last row, one row on, is nearly always a good guess
+            best = _squared_gap(x, shift, i, nearest + 1, rows, np.inf)
+            nearest += 1
+        for j in range(first, last + 1):
             if best == 0.0:
                 break
+            # Two windows are at least as far apart as their means and spreads.
+            a, b = mean[i] - mean[j], spread[i] - spread[j]
+            if rows * (a * a + b * b) * SAFE >= best:
+                continue
+            total = _squared_gap(x, shift, i, j, rows, best)
+            if total < best:
+                best, nearest = total, j
         distance[i] = np.sqrt(best / rows)
     return distance
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.score import TableError, run
+from models.score import TableError, check_clock, run
 from models.score.files import read_table
 
 
@@ -69,3 +69,19 @@ def test_nothing_to_score_is_said(tmp_path: Path, text: str) -> None:
 def test_too_short_a_baseline_is_said(pump: Path, tmp_path: Path) -> None:
     with pytest.raises(TableError, match="at least 40 healthy rows, got 10"):
         run(pump, tmp_path / "out.csv", time="datetime", columns=["Flow"], fit_rows=10)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (["0", "1", "2", "2", "1", "9"], (1.0, 1, 1, 1, 0)),
+        (["01-01-2018 00:15", "01-01-2018 00:30", "01-01-2018 01:30"], (2250.0, 0, 0, 0, 0)),
+        (["2026-01-01T00:00:00+07:00", "2026-01-01T00:00:01+07:00", ""], (1.0, 0, 0, 0, 1)),
+        (["yesterday", "today"], (0.0, 0, 0, 0, 2)),
+    ],
+)
+def test_the_clock_of_a_table_is_declared(
+    times: list[str], expected: tuple[float, int, int, int, int]
+) -> None:
+    found = check_clock(times)
+    assert (found.usual_step, found.repeated, found.backwards, found.gaps, found.unreadable) == expected

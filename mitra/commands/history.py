@@ -77,10 +77,10 @@ def export(
         raise PersonError("disk", str(error)) from error
     if as_json:
         say_json({"rows": n_rows, "out": str(out)})
-    elif n_rows:
-        say(f"{n_rows} rows -> {out}")
     else:
-        err.print("Nothing of that is in the history; no file was written.")
+        say(f"{n_rows} rows -> {out}")
+    if not n_rows:
+        err.print("Nothing of that is in the history: see the machine's id and the times.")
 
 
 @app.command("import")

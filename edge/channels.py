@@ -44,7 +44,8 @@ class ChannelRow:
 class Channels:
     """Aliases by machine and channel. Pure: the outbox stores the rows that `admit` returns."""
 
-    def __init__(self, rows: Iterable[ChannelRow] = ()) -> None:
+    def __init__(self, rows: Iterable[ChannelRow] = (), *, by_name: bool = False) -> None:
+        self._by_name = by_name
         self._by_machine: dict[str, dict[str, Channel]] = {}
         self._births: dict[str, Birth] = {}
         self._shown: dict[str, dict[str, Channel]] = {}
@@ -57,9 +58,15 @@ class Channels:
         return tuple(self._by_machine)
 
     def birth(self, machine: str) -> Birth:
-        """The machine's channels as `write_message` wants them: aliases, and no rate to lean on."""
+        """The machine's channels as `write_message` wants them: aliases, and no rate to lean on.
+
+        by_name: no aliases either, for hosts that cannot read them; certificates declare them all the same,
+        because older messages may use them.
+        """
         if machine not in self._births:
-            self._births[machine] = birth_of(self._by_machine[machine].values())
+            own = list(self._by_machine[machine].values())
+            written = [replace(channel, alias=None) for channel in own] if self._by_name else own
+            self._births[machine] = birth_of(written)
         return self._births[machine]
 
     def declared(self, machine: str) -> tuple[Channel, ...]:

@@ -14,6 +14,7 @@ from edge.outbox import OutboxLimits
 from ingest.contract.ids import ID_PATTERN
 
 Id = Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN}$")]
+IdOrNone = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{0,64}$")]
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -44,14 +45,15 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     plant: path of the plant file; gateway: the id there whose machines this agent reads; broker:
     `mqtt://user:password@host:1883` or `mqtts://...:8883`; data_dir: folder of this agent alone; host_id:
     primary host to wait for, empty for none; mqtt_version: "3.1.1" or "5"; until_drained: end once every
-    recording has ended and the host has stored everything.
+    recording has ended and the host has stored everything; aliases: false sends every metric by name, for
+    hosts that cannot read aliases.
     """
 
     plant: str
     gateway: Id
     broker: str
     data_dir: str
-    host_id: Id | Literal[""] = "mitra"
+    host_id: IdOrNone = "mitra"
     mqtt_version: Literal["3.1.1", "5"] = "3.1.1"
     outbox_max_mb: Annotated[float, msgspec.Meta(ge=1, le=10_000_000)] = 4096
     outbox_max_age_h: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 336
@@ -60,13 +62,17 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     cert: str = ""
     key: str = ""
     until_drained: bool = False
+    aliases: bool = True
 
     @property
     def limits(self) -> OutboxLimits:
         """What the outbox may take."""
         mib = 1024 * 1024
         return OutboxLimits(
-            int(self.outbox_max_mb * mib), self.outbox_max_age_h, int(self.outbox_min_free_mb * mib)
+            max_bytes=int(self.outbox_max_mb * mib),
+            max_age_h=self.outbox_max_age_h,
+            min_free_bytes=int(self.outbox_min_free_mb * mib),
+            by_name=not self.aliases,
         )
 
     def broker_address(self) -> Broker:

@@ -42,14 +42,18 @@ _READ = "SELECT n, machine, time_ns, kind, body FROM message WHERE n >= ? AND n 
 
 @dataclass(frozen=True, slots=True)
 class OutboxLimits:
-    """max_bytes: bodies and overhead; max_age_h: hours of running time; min_free_bytes: what the disk keeps.
+    """What may be stored, and how.
 
-    The reserve is there because deleting needs room in the write-ahead log too.
+    max_bytes: bodies and overhead; max_age_h: hours of running time; min_free_bytes: what the disk keeps.
+
+    The reserve is there because deleting needs room in the write-ahead log too. by_name: no room is saved by
+    aliases, for hosts that cannot read them.
     """
 
     max_bytes: int = 4 * 1024**3
     max_age_h: float = 24 * 14.0
     min_free_bytes: int = 64 * 1024**2
+    by_name: bool = False
 
     def __post_init__(self) -> None:
         if self.max_bytes < 65_536 or self.max_age_h <= 0 or self.min_free_bytes < 0:
@@ -86,7 +90,7 @@ class Outbox:
         self._n_commits = 0
         self._connection = open_outbox(path, connect)
         try:
-            self._rows = Rows(self._connection, node)
+            self._rows = Rows(self._connection, node, by_name=limits.by_name)
             self._begin_boot()
         except sqlite3.Error as error:
             self._connection.close()

@@ -90,8 +90,8 @@ class Loss:
 class Rows:
     """Tables and their mirror. Raises sqlite3.Error; then the mirror is wrong until `load`."""
 
-    def __init__(self, connection: Connection, node: str) -> None:
-        self.node = node
+    def __init__(self, connection: Connection, node: str, *, by_name: bool = False) -> None:
+        self.node, self._by_name = node, by_name
         self.run = connection.execute
         self.run_many = connection.executemany
         self.holes = 0
@@ -101,9 +101,10 @@ class Rows:
         """Fill memory from the file."""
         boots = self.run("SELECT first_n, boot_id FROM boot ORDER BY first_n").fetchall()
         self.boots = [(int(first), int(boot_id)) for first, boot_id in boots]
+        known = self.run("SELECT * FROM channel ORDER BY alias").fetchall()
         self.channels = Channels(
-            ChannelRow(alias, machine, name, DataType(datatype))
-            for alias, machine, name, datatype in self.run("SELECT * FROM channel ORDER BY alias").fetchall()
+            (ChannelRow(alias, machine, name, DataType(code)) for alias, machine, name, code in known),
+            by_name=self._by_name,
         )
         tally = self.run("SELECT made, committed, gap_declared, thinned, bdseq, ran_ns FROM tally").fetchone()
         made, committed, gap_declared, thinned, bdseq, ran_ns = tally

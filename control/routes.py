@@ -78,9 +78,10 @@ def login(body: Login, response: Response, http: Web) -> dict[str, Any]:
 
 
 @router.get("/api/v1/session", tags=["session"])
-def who(caller: Caller) -> dict[str, Any]:
-    """Who is logged in."""
-    return me(caller)
+def who(request: Request, http: Web) -> dict[str, Any]:
+    """Who is logged in; `person` is null when nobody is."""
+    found = http.holder(request)
+    return me(found) if found else {"person": None}
 
 
 @router.delete("/api/v1/session", tags=["session"], dependencies=[Depends(_session)])

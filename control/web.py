@@ -51,9 +51,16 @@ class Http:
 
     def session(self, request: Request) -> Session:
         """The caller's session; with a change also its CSRF token. Raises Problem."""
-        found = self._sessions.find(request.cookies.get(self.cookie, ""), self.now_s())
+        found = self.holder(request)
         if found is None:
             raise Problem(401, "not_logged_in")
+        return found
+
+    def holder(self, request: Request) -> Session | None:
+        """As `session`, but nobody is an answer too. Raises Problem for a wrong token or a broken roster."""
+        found = self._sessions.find(request.cookies.get(self.cookie, ""), self.now_s())
+        if found is None:
+            return None
         if request.method in CHANGING and not is_csrf(found, request.headers.get("x-csrf-token", "")):
             raise Problem(403, "csrf")
         roster = self._desks[found.site].roster()
@@ -61,7 +68,7 @@ class Http:
             raise Problem(503, roster.reason, roster.detail)
         if found.person not in roster:
             # Revoked or changed since the login: the roster, not the cookie, says who he is.
-            raise Problem(401, "not_logged_in")
+            return None
         return found
 
     def desk(self, session: Session) -> Desk:

@@ -55,7 +55,7 @@ class Person:
         self.add_authenticator()
 
     def _note(self, kind: str, text: str) -> None:
-        # A refused request (401 before login) is an answer, not an error of the page.
+        # A refused request (a wrong code) is an answer, not an error of the page.
         # RSA keys are left out on purpose, whatever Chromium advises.
         expected = ("Failed to load resource", "pubKeyCredParams is missing")
         if kind in {"error", "warning"} and not any(one in text for one in expected):

@@ -76,6 +76,17 @@ async function api(path, method = "GET", body = null) {
   return found;
 }
 
+async function whoIsHere() {
+  const found = await api("/session");
+  return found.person ? found : null;
+}
+
+async function stillHere() {
+  if (await whoIsHere()) return;
+  me = null;
+  await go();
+}
+
 const isStale = () => offline || Date.now() - lastOk > STALE_MS;
 
 function showBadge() {
@@ -341,7 +352,7 @@ async function historyView() {
       h("a", { class: "button", href: "#/p/" + one.id }, t("list.open"))))) : h("p", { class: "card" }, t("history.empty")));
   };
   await paint();
-  refresh = async () => { await api("/session"); };
+  refresh = stillHere;
 }
 
 function table(heads, rows) {
@@ -355,7 +366,7 @@ async function receiptsView() {
   show(h("h1", {}, t("receipts.title")), receipts.length ? h("div", { class: "card" }, table(heads, receipts.map((one) =>
     [when(one.wall), one.edge, one.machine || "–", t("result." + one.result), one.code ? say("code." + one.code, one.code) : "–"])))
     : h("p", { class: "card" }, t("receipts.empty")));
-  refresh = async () => { await api("/session"); };
+  refresh = stillHere;
 }
 
 async function auditView() {
@@ -366,7 +377,7 @@ async function auditView() {
     found.entries.length ? h("div", { class: "card" }, table(heads, found.entries.map((one) =>
       [when(one.at), one.who, say("event." + one.kind, one.kind), Object.entries(one.what).map(([k, v]) => `${k} ${v}`).join(", ")])))
       : h("p", { class: "card" }, t("audit.empty")));
-  refresh = async () => { await api("/session"); };
+  refresh = stillHere;
 }
 
 // A new key.
@@ -425,7 +436,8 @@ async function go() {
   try {
     if (hash === "#/enrol") return enrolView();
     if (!me) {
-      try { me = await api("/session"); } catch (error) { if (error.code === "offline") throw error; return loginView(); }
+      me = await whoIsHere();
+      if (!me) return loginView();
       frame(hash);
     }
     if (hash === "#/out") { await api("/session", "DELETE"); me = null; location.hash = "#/"; return loginView(); }

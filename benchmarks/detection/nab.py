@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.detection.figures import Figure, SetReport, folder
-from benchmarks.detection.nab_rules import Window, file_score, normalised
+from benchmarks.detection.nab_rules import Window, file_score, normalised, probation_rows
 from models.score.files import read_table
-from models.score.table import score_table
+from models.score.novelty import AlarmPace, paced_score
+from models.score.table import ALARM_SCORE, score_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+LIMITS = np.arange(0.6, 1.21, 0.05)
 DETECTORS = ("randomCutForest", "htmjava", "numenta", "ARTime")
 
 
@@ -49,34 +51,56 @@ def series(place: Path, name: str) -> tuple[NDArray[np.float64], tuple[Window, .
     return table.values[:, 0], windows_of(place, name, table.times)
 
 
+def held_out_score(
+    names: list[str], statistic: dict[str, NDArray[np.float64]], windows: dict[str, tuple[Window, ...]]
+) -> float:
+    """Score when each group is judged with the limit that is best on the other groups."""
+    raw = {}
+    for limit in LIMITS:
+        pace = AlarmPace(limit=float(limit))
+        for name in names:
+            start = probation_rows(len(statistic[name]))
+            alarm = paced_score(statistic[name], start, pace) >= ALARM_SCORE
+            raw[float(limit), name] = file_score(alarm, windows[name])
+    total = 0.0
+    for group in sorted({name.split("/")[0] for name in names}):
+        inside = [name for name in names if name.startswith(f"{group}/")]
+        others = [name for name in names if name not in inside]
+        best = max(LIMITS, key=lambda limit: sum(raw[float(limit), name] for name in others))
+        total += sum(raw[float(best), name] for name in inside)
+    return normalised(total, sum(len(found) for found in windows.values()))
+
+
 def measure(data: Path) -> SetReport:
     """Score every series with the production defaults, beside the published scores of the same files."""
     place = folder(data, "nab")
     names = series_names(place)
-    total, n_windows, false_alarms = 0.0, 0, 0
+    statistic, windows = {}, {}
+    total, false_alarms = 0.0, 0
     for name in names:
-        values, windows = series(place, name)
-        alarm = score_table(values, channels=("value",), probation=0.15).alarm
-        total += file_score(alarm, windows)
-        n_windows += len(windows)
-        inside = np.zeros(len(alarm), bool)
-        for window in windows:
+        values, windows[name] = series(place, name)
+        judged = score_table(values, channels=("value",), probation=0.15)
+        statistic[name] = judged.statistic[:, 0]
+        total += file_score(judged.alarm, windows[name])
+        inside = np.zeros(len(values), bool)
+        for window in windows[name]:
             inside[window.first_row : window.last_row + 1] = True
-        false_alarms += int(np.sum(alarm & ~inside))
+        false_alarms += int(np.sum(judged.alarm & ~inside))
+    n_windows = sum(len(found) for found in windows.values())
     theirs = {
         detector: normalised(sum(published(place, detector)[name] for name in names), n_windows)
         for detector in DETECTORS
     }
     said = ", ".join(f"{detector} {score:.1f}" for detector, score in theirs.items())
+    ours = normalised(total, n_windows)
     return SetReport(
         name="NAB groups given",
         protocol="one pass, first 15 % (at most 750 rows) probation, default threshold, standard profile",
         figures=(
-            Figure("score, floor", normalised(total, n_windows), theirs["randomCutForest"], "min", said),
-            Figure("score, goal", normalised(total, n_windows), theirs["htmjava"], "min", said),
-            Figure("alarms outside windows", float(false_alarms), None, "max"),
+            Figure("score, floor", ours, theirs["randomCutForest"], "min", said),
+            Figure("score, goal HTM", ours, theirs["numenta"], "min", "HTM is numenta"),
+            Figure("score, limit chosen on other groups", held_out_score(names, statistic, windows)),
+            Figure("alarms outside windows", float(false_alarms)),
         ),
-        notes=(
-            f"{len(names)} series, {n_windows} windows; references are the published scores of these files",
-        ),
+        notes=(f"{len(names)} series, {n_windows} windows; references: published scores of these files",),
     )

@@ -102,7 +102,9 @@ def distances(values: NDArray[np.float64], fit_rows: int) -> tuple[NDArray[np.fl
     return away, expected
 
 
-def latched_score(statistic: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+def latched_score(
+    statistic: NDArray[np.float64], start: int, threshold: float = LIMIT
+) -> NDArray[np.float64]:
     """Score in [0, 1) of each row: 0.5 or more while it alarms, with hysteresis.
 
     Rows before start score 0.
@@ -110,7 +112,7 @@ def latched_score(statistic: NDArray[np.float64], start: int) -> NDArray[np.floa
     score = np.zeros(len(statistic))
     alarmed = False
     for row in range(start, len(statistic)):
-        limit = LIMIT * RELEASE if alarmed else LIMIT
+        limit = threshold * RELEASE if alarmed else threshold
         score[row] = statistic[row] / (statistic[row] + limit)
         alarmed = bool(score[row] >= 0.5)
     return score

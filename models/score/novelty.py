@@ -171,7 +171,7 @@ class AlarmPace:
     raises the limit; fading_rows: rows in which that falls to 37 %.
     """
 
-    limit: float = 0.88
+    limit: float = 0.9
     quiet_rows: int = 30
     raised: float = 0.25
     fading_rows: float = 100.0

@@ -84,7 +84,7 @@ class ForgetfulDisk(apsw.VFS):
         return super().xOpen(name, flags)
 
 
-class _Connection:
+class Connection:
     """The part of `sqlite3.Connection` that the outbox uses; errors come out as sqlite3's."""
 
     def __init__(self, path: Path) -> None:
@@ -122,7 +122,7 @@ def main() -> int:
     disk = ForgetfulDisk(os.getpid())
     to_stderr()
     try:
-        return run(load_config(options.config), _Connection)
+        return run(load_config(options.config), Connection)
     finally:
         disk.unregister()
 

@@ -68,7 +68,7 @@ class Inbox:
     ) -> None:
         self.host, self.gate, self.journal = host, gate, journal
         self.policy = policy or InboxPolicy()
-        self._publish = publish
+        self.publish = publish
         self._desk = desk
         self._clock_ns = clock_ns
         self._watermarks = Watermarks(host.site, gate.runs_of)
@@ -142,14 +142,14 @@ class Inbox:
         with self._ready:
             self._closed_for = reason
         now_ms = self._clock_ns() // NS_PER_MS
-        self._publish(self.host.state(online=False, timestamp_ms=now_ms))
+        self.publish(self.host.state(online=False, timestamp_ms=now_ms))
 
     def reopen(self) -> None:
         """Accept again."""
         with self._ready:
             self._closed_for = ""
         now_ms = self._clock_ns() // NS_PER_MS
-        self._publish(self.host.state(online=True, timestamp_ms=now_ms))
+        self.publish(self.host.state(online=True, timestamp_ms=now_ms))
 
     def stop(self) -> None:
         """Let `batches` end after what was read so far."""
@@ -217,7 +217,7 @@ class Inbox:
             elif isinstance(event, Refused):
                 self.gate.refuse(event)
             elif isinstance(event, Send):
-                self._publish(event)
+                self.publish(event)
             elif isinstance(event, Counted):
                 self.gate.count(event.name, event.n_messages)
             elif isinstance(event, NodeChanged):
@@ -288,4 +288,4 @@ class Inbox:
 
     def _tell(self, sends: list[Send]) -> None:
         for send in sends:
-            self._publish(send)
+            self.publish(send)

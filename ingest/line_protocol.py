@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from ingest.views import Rows
 
-_NAME = str.maketrans({",": r"\,", " ": r"\ ", "\n": "", "\r": "", "\t": " "})
-_KEY = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\n": "", "\r": "", "\t": " "})
+_NAME = str.maketrans({",": r"\,", " ": r"\ ", "\n": "", "\r": "", "\t": r"\ "})
+_KEY = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\n": "", "\r": "", "\t": r"\ "})
 
 
 def measurement(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from ingest.acquire import Acquire
 from ingest.contract.batch import Batch
 from ingest.contract.rows import Outputs, StopAdvice
 from ingest.inbox import Inbox
@@ -46,7 +47,8 @@ class Stream(Generic[State]):
     """The running stream of one journal.
 
     update: (state, batch) -> (state, outputs); snapshots: None keeps no state; on_advice: called after stop
-    requests are stored, also for those that a crash kept from being published; metrics: where to tell.
+    requests are stored, again after a crash, and until it returns true (handed on); metrics: where to tell;
+    acquire: asks edges for more of suspicious machines.
     """
 
     inbox: Inbox
@@ -54,15 +56,17 @@ class Stream(Generic[State]):
     update: Callable[[State, Batch], tuple[State, Outputs]]
     state: State
     snapshots: Snapshots[State] | None = None
-    on_advice: Callable[[tuple[StopAdvice, ...]], None] | None = None
+    on_advice: Callable[[tuple[StopAdvice, ...]], bool] | None = None
     metrics: MetricsFile | None = None
     policy: StreamPolicy = field(default_factory=StreamPolicy)
+    acquire: Acquire | None = None
     latency: Latency = field(default_factory=Latency)
     age: Latency = field(default_factory=Latency)
     counters: dict[str, float] = field(default_factory=dict)
     _status: IngestState = IngestState.STARTING
     _since_ns: int = 0
     _detail: str = ""
+    _advice_waits: bool = False
     _told_s: float = 0.0
     _snapshot_s: float = 0.0
     _snapshot_due_s: float = 0.0
@@ -117,8 +121,12 @@ class Stream(Generic[State]):
         self._count("batches", 1)
         for name, more in intake.counts.items():
             self._count(name, more)
-        if outputs.advice:
+        if outputs.advice or (self._advice_waits and time.monotonic() - self._told_s >= 1.0):
             self._publish_advice()
+        if self.acquire is not None:
+            for send in self.acquire.consider(outputs.judgements, now_ns):
+                self.inbox.publish(send)
+                self._count("acquisitions_asked", 1)
         if self.journal.batch_id % CHECKPOINT_EVERY_BATCHES == 0:
             self.journal.tend()
         now_s = time.monotonic()
@@ -144,8 +152,9 @@ class Stream(Generic[State]):
         if self.on_advice is not None:
             oldest_ns = time.time_ns() - REPUBLISH_NS
             fresh = tuple(advice for _, receive_ns, advice in waiting if receive_ns >= oldest_ns)
-            if fresh:
-                self.on_advice(fresh)
+            self._advice_waits = bool(fresh) and not self.on_advice(fresh)
+            if self._advice_waits:
+                return
         self.journal.remember("advice_told", waiting[-1][0])
 
     def _count(self, name: str, more: int) -> None:

@@ -17,6 +17,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ingest.acquire import Acquire
+from ingest.acquire import Acquire
 from ingest.contract.actions import Action
 from ingest.contract.approval.topics import request_topic
 from ingest.contract.ids import ID_PATTERN
@@ -113,23 +115,28 @@ def run(config: AnalyticsConfig) -> None:
     make_folder(Path(config.desk).parent)
     inbox = Inbox(host, gate, journal, publish=link.publish, desk=Desk(Path(config.desk)))
 
-    def ask(advised: tuple[StopAdvice, ...]) -> None:
+    def ask(advised: tuple[StopAdvice, ...]) -> bool:
+        if not link.is_open:
+            return False
         for advice in advised:
             body = request_of(advice, plant.site, plant.plant.language)
             link.publish(Send(request_topic(plant.site), body, 1, False))
             log.info(
                 "stop_requested machine=%s cause=%s risk=%.2f", advice.machine, advice.cause, advice.risk
             )
+        return True
 
     stream = Stream(
         inbox,
         journal,
         update,
         new_state(plant, settings),
-        snapshots_of(server / "snapshots", plant, settings),
-        ask,
-        MetricsFile(server / "ingest.metrics"),
-        StreamPolicy(max_blocks=config.max_blocks, max_wait_ms=config.max_wait_ms),
+        snapshots=snapshots_of(server / "snapshots", plant, settings),
+        on_advice=ask,
+        metrics=MetricsFile(server / "ingest.metrics"),
+        acquire=Acquire(plant.site, gate.node_of),
+        policy=StreamPolicy(max_blocks=config.max_blocks, max_wait_ms=config.max_wait_ms),
+        acquire=Acquire(plant.site, gate.node_of),
     )
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -14,7 +14,7 @@ from ingest.historian.tables import SOURCES, Source
 from ingest.journal.journal import Journal
 
 NS_PER_S = 1_000_000_000
-DELETED_AT_A_TIME = 2_000
+DELETED_AT_A_TIME = 500
 
 
 @dataclass(frozen=True, slots=True)

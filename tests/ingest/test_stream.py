@@ -59,6 +59,7 @@ class Plant:
         self.folder = folder
         self.sent: list[Send] = []
         self.advised: list[StopAdvice] = []
+        self.asked = 0
         self.journal = Journal(folder / "journal.db")
         self.desk = Desk(folder / "desk.db")
         host = Host(SITE, "mitra")
@@ -84,11 +85,18 @@ class Plant:
             update,
             (0.0,),
             snapshots,
-            self.advised.extend,
+            self.hand_on,
             self.metrics,
             StreamPolicy(metrics_every_s=0.0, snapshot_every_s=0.0),
         )
         self.thread = threading.Thread(target=self.stream.run, daemon=True)
+
+    def hand_on(self, advice: tuple[StopAdvice, ...]) -> bool:
+        self.asked += 1
+        if self.asked == 1:
+            return False  # the broker is away
+        self.advised.extend(advice)
+        return True
 
     def start(self) -> Plant:
         self.thread.start()
@@ -170,6 +178,9 @@ def test_a_restart_folds_to_the_same_state(tmp_path: Path) -> None:
 def test_a_stop_request_is_handed_on_once_it_is_stored_also_after_a_crash(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
     plant.send(0, 2, power=-1.0)
+    wait(lambda: plant.asked == 1)
+    plant.stream._told_s -= 10.0
+    plant.send(1, 3)
     wait(lambda: len(plant.advised) == 1)
     plant.stop()
     db = sqlite3.connect(tmp_path / "journal.db")
@@ -177,6 +188,7 @@ def test_a_stop_request_is_handed_on_once_it_is_stored_also_after_a_crash(tmp_pa
     db.commit()
     db.close()
     again = Plant(tmp_path)
+    again.asked = 1
     again.inbox.stop()
     again.stream.run()
     assert len(again.advised) == 1

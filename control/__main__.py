@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import queue
 import sqlite3
 import sys
@@ -15,17 +14,20 @@ import uvicorn
 
 from control.config import ControlSettings, load_settings
 from control.link import CONNECTED, Link
+from control.log import to_stderr
 from control.service import Service
 from control.webhook import Webhooks
 from control.witnesses import Witnesses
 from ingest.contract.approval.topics import Leaf
 
 TICK_S = 0.25
+MAX_CONNECTIONS = 512
 EXIT_CONFIG, EXIT_DISK = 2, 3
 
 
 def run(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT. A broken worker ends the process: the supervisor starts it anew."""
+    to_stderr()
     links: list[Link] = []
 
     def say(site: str, edge: str, leaf: Leaf, data: bytes) -> None:
@@ -43,6 +45,8 @@ def run(settings: ControlSettings) -> None:
         port=settings.port,
         log_level="warning",
         server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=10,
         ssl_certfile=settings.tls_cert or None,
         ssl_keyfile=settings.tls_key or None,
     )
@@ -94,7 +98,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m control", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     try:
         run(load_settings(arguments.config))
     except ValueError as error:

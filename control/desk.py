@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from control import log
 from control.audit import Audit, AuditError, Entry
 from control.config import ControlSettings, MachineSettings
 from control.intake import Intake, Say, request_of
@@ -43,8 +44,8 @@ from ingest.contract.approval.trust import write_bundle
 from ingest.contract.rejected import Rejected
 
 SENT_MARGIN_S = 60
+GAP_ASK_S = 5
 REASON_CHARS = (3, 280)
-log = logging.getLogger("mitra.control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Desk:
         self._lock = threading.RLock()
         self._roster_version = 0
         self._summary_due = now_s() + 60
+        self._gap_due: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
         self._unsaid: Counter[str] = Counter()
         self._intake = Intake(site, settings, store, self._machines, say=say, count=self._count)
@@ -171,17 +173,16 @@ class Desk:
             return wrong
 
     def _take_receipt(self, edge: str, data: bytes) -> Rejected | None:
-        body = unseal(RECEIPT_DOMAIN, data, (self._edge_key(edge),))
+        key = self._edge_key(edge)
+        body = unseal(RECEIPT_DOMAIN, data, (key,))
         receipt = body if isinstance(body, Rejected) else Receipt.parse_canonical(body)
         if isinstance(receipt, Rejected):
             return receipt
         if (receipt.site, receipt.edge) != (self.site, edge):
             return Rejected(Code.WRONG_EDGE)
-        last = self._store.last_receipt(self.site, edge)
-        if not self._store.keep_receipt(receipt, data):
+        if not self._store.keep_receipt(receipt, key.key_id, data):
             return Rejected(Code.DUPLICATE)
-        if receipt.edge_seq > last + 1:
-            self.want_receipts(edge, last)
+        self._check_chain(edge, receipt)
         try:
             self._record(
                 "receipt",
@@ -207,9 +208,22 @@ class Desk:
             )
         return None
 
-    def want_receipts(self, edge: str, after: int | None = None) -> None:
+    def _check_chain(self, edge: str, receipt: Receipt) -> None:
+        """A receipt names the hash of the one before: a gap is asked for, a break is an alarm."""
+        key = self._edge_key(edge)
+        before = self._store.receipt(self.site, edge, key.key_id, receipt.edge_seq - 1)
+        body = None if before is None else unseal(RECEIPT_DOMAIN, before, (key,))
+        if isinstance(body, bytes) and sha256_hex(body) != receipt.previous_hash:
+            self._count("receipt_chain_broken")
+            log.say("receipt_chain_broken", logging.ERROR, edge=edge, seq=receipt.edge_seq)
+        now = self._now_s()
+        if before is None and receipt.edge_seq > 1 and now >= self._gap_due.get(edge, 0):
+            self._gap_due[edge] = now + GAP_ASK_S
+            self.want_receipts(edge)
+
+    def want_receipts(self, edge: str) -> None:
         """Ask an edge for receipts that this desk does not have."""
-        last = self._store.last_receipt(self.site, edge) if after is None else after
+        last = self._store.last_receipt(self.site, edge, self._edge_key(edge).key_id)
         self._say(edge, Leaf.RECEIPTS_WANTED, ReceiptsWanted(VERSION, self.site, edge, last).to_bytes())
 
     def on_connected(self) -> None:

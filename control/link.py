@@ -11,6 +11,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from control.log import say
 from ingest.contract.approval.messages import MAX_REQUEST_BYTES
 from ingest.contract.approval.settings import BrokerSettings
 from ingest.contract.approval.topics import Leaf, control_topic, request_topic
@@ -18,7 +19,6 @@ from ingest.contract.approval.topics import Leaf, control_topic, request_topic
 MAX_QUEUE = 2_000
 CONNECTED = ""
 """In place of a topic: the link is there (again)."""
-log = logging.getLogger("mitra.control")
 
 
 class Link:
@@ -66,11 +66,11 @@ class Link:
 
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _props: Any) -> None:
         if reason.is_failure:
-            log.error("broker refused the login", extra={"reason": str(reason)})
+            say("broker_refused_login", logging.ERROR, reason=str(reason))
             return
         client.subscribe([(topic, 1) for topic in self._topics])
         self._put(CONNECTED, b"")
-        log.info("connected", extra={"broker": f"{self._broker.host}:{self._broker.port}"})
+        say("connected", broker=f"{self._broker.host}:{self._broker.port}")
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if len(message.payload) > MAX_REQUEST_BYTES:

@@ -213,8 +213,13 @@ def read_public(public: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(public.glob("*.json")) if is_roster_file(p.name)}
 
 
+def short_of_keys(roster: Roster) -> tuple[str, ...]:
+    """Persons with a single key: one that is lost or broken would lock them out."""
+    return tuple(one.id for one in roster.persons if len(one.credentials) < MIN_KEYS_A_PERSON)
+
+
 def person(person_id: str, name: str, role: str, credentials: Sequence[Credential]) -> Person:
-    """A person to enrol. Two keys each: one that is lost or broken must not lock a technician out."""
+    """A person to enrol, with the keys made in front of the leads."""
     return Person(person_id, name, role, tuple(credentials))
 
 

@@ -29,9 +29,9 @@ CREATE TABLE IF NOT EXISTS event (
     state TEXT NOT NULL, who TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS event_of ON event (proposal, n);
 CREATE TABLE IF NOT EXISTS receipt (
-    site TEXT, edge TEXT, seq INTEGER, sha256 TEXT NOT NULL, machine TEXT NOT NULL,
+    site TEXT, edge TEXT, key TEXT, seq INTEGER, sha256 TEXT NOT NULL, machine TEXT NOT NULL,
     result TEXT NOT NULL, code TEXT NOT NULL, wall INTEGER NOT NULL, wire BLOB NOT NULL,
-    PRIMARY KEY (site, edge, seq)) STRICT;
+    PRIMARY KEY (site, edge, key, seq)) STRICT;
 CREATE TABLE IF NOT EXISTS held (
     site TEXT, machine TEXT, at INTEGER NOT NULL, asked INTEGER NOT NULL, request BLOB NOT NULL,
     risk REAL NOT NULL, PRIMARY KEY (site, machine)) STRICT;
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS seen (
     site TEXT NOT NULL, dedup_key TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (site, dedup_key)) STRICT;
 """
 MAX_HELD = 64
+SCHEMA_VERSION = 2
 _SELECT = (
     "SELECT id, site, machine, line, state, request, asked, created, shown, deadline, ticket, body, "
     "sent_sha256, code, closed FROM proposal WHERE site = ? "
@@ -86,7 +87,13 @@ class Store:
         # A power cut may cost the last moments: a proposal lost so ends without a command, and what was done
         # is in the edge's book and the audit log, which are synced.
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        tables = int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+        if tables and version != SCHEMA_VERSION:
+            raise sqlite3.DatabaseError(
+                f"{path} is of another version of Mitra; move it away and start again"
+            )
+        self._db.executescript(_SCHEMA + f"PRAGMA user_version = {SCHEMA_VERSION};")
 
     def close(self) -> None:
         """Close the file."""
@@ -232,27 +239,27 @@ class Store:
 
     # Receipts.
 
-    def keep_receipt(self, receipt: Receipt, wire: bytes) -> bool:
-        """Keep a receipt; False when it is there already."""
-        one = receipt
-        values = (
-            one.site,
-            one.edge,
-            one.edge_seq,
-            one.proposal_sha256,
-            one.machine,
-            one.result,
-            one.code,
-            one.wall,
-        )
-        done = self._db.execute("INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?,?,?,?,?)", (*values, wire))
+    def keep_receipt(self, receipt: Receipt, key: str, wire: bytes) -> bool:
+        """Keep a receipt, signed by an edge's key; False when it is there already."""
+        names = ("edge_seq", "proposal_sha256", "machine", "result", "code", "wall")
+        values = (receipt.site, receipt.edge, key, *(getattr(receipt, name) for name in names), wire)
+        done = self._db.execute("INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?,?,?,?,?,?)", values)
         return done.rowcount == 1
 
-    def last_receipt(self, site: str, edge: str) -> int:
-        """The highest receipt number up to which none is missing."""
-        query = "SELECT seq FROM receipt WHERE site = ? AND edge = ? ORDER BY seq DESC LIMIT 1"
-        row = self._db.execute(query, (site, edge)).fetchone()
-        return 0 if row is None else int(row[0])
+    def receipt(self, site: str, edge: str, key: str, seq: int) -> bytes | None:
+        """One receipt as it came."""
+        query = "SELECT wire FROM receipt WHERE site = ? AND edge = ? AND key = ? AND seq = ?"
+        row = self._db.execute(query, (site, edge, key, seq)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def last_receipt(self, site: str, edge: str, key: str) -> int:
+        """The highest receipt number up to which none is missing; 0 when the first is."""
+        query = (
+            "SELECT min(seq) FROM (SELECT 0 AS seq UNION SELECT seq FROM receipt WHERE site = ?1 "
+            "AND edge = ?2 AND key = ?3) AS here WHERE NOT EXISTS (SELECT 1 FROM receipt "
+            "WHERE site = ?1 AND edge = ?2 AND key = ?3 AND seq = here.seq + 1)"
+        )
+        return int(self._db.execute(query, (site, edge, key)).fetchone()[0])
 
     def receipts(self, site: str, limit: int, sha256: str = "") -> list[dict[str, str | int]]:
         """Receipts of a site, newest first; of one proposal when its hash is given."""

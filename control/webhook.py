@@ -27,6 +27,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from control.audit import Entry
+from control.log import say
 from ingest.contract.approval.settings import SettingsError
 from ingest.contract.rejected import Rejected
 
@@ -53,7 +54,6 @@ NEVER: tuple[Network, ...] = tuple(
         *("::/128", "fe80::/10", "fd00:ec2::/32", "ff00::/8", "64:ff9b::/32", "2002::/16", "2001::/32"),
     )
 )
-log = logging.getLogger("mitra.control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ class Webhooks:
                 return
             why = f"status {answer}"
         self.failed += 1
-        log.warning("webhook", extra={"url": hook.url, "why": why})
+        say("webhook_failed", logging.WARNING, url=hook.url, why=why)
 
 
 def _secret(hook: WebhookSettings) -> bytes:

@@ -10,12 +10,12 @@ import threading
 import httpx
 
 from control.audit import COSIGN_DOMAIN, Audit, Checkpoint
+from control.log import say
 from ingest.contract.approval.keys import PublicKey, is_signature
 from ingest.contract.approval.strict import b64, unb64
 from ingest.contract.rejected import Rejected
 
 TIMEOUT_S = 5.0
-log = logging.getLogger("mitra.control")
 
 
 class Witnesses:
@@ -50,7 +50,7 @@ class Witnesses:
                         self.cosign(client, url, checkpoint)
                     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
                         self.refused += 1
-                        log.warning("witness", extra={"url": url, "error": str(error)})
+                        say("witness_failed", logging.WARNING, url=url, error=str(error))
 
     def cosign(self, client: httpx.Client, url: str, checkpoint: Checkpoint) -> None:
         """Ask one witness. Raises ValueError when its answer is not a valid cosignature."""

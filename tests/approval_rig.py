@@ -216,6 +216,7 @@ class Plant:
         client: dict[str, object] | None = None,
         rp_id: str = RP_ID,
         raw: bytes | None = None,
+        sign_count: int = 0,
     ) -> Approval:
         """A correctly signed assertion whose inside is not what an honest browser would make."""
         key = self.keys[name]
@@ -226,7 +227,7 @@ class Plant:
             "crossOrigin": False,
         }
         client_data = json.dumps({**found, **(client or {})}).encode() if raw is None else raw
-        data = hashlib.sha256(rp_id.encode()).digest() + b"\x05" + bytes(4)
+        data = hashlib.sha256(rp_id.encode()).digest() + b"\x05" + sign_count.to_bytes(4, "big")
         signature = sign(key._private(), data + hashlib.sha256(client_data).digest())
         return Approval(key.credential, b64(client_data), b64(data), b64(signature))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import queue
 import signal
@@ -28,6 +27,7 @@ from edge.actuator.link import Link
 from edge.actuator.outputs import make_output, write_atomically
 from edge.actuator.panel import Panel
 from edge.actuator.roster import RosterFiles
+from edge.log import to_stderr
 from ingest.contract.approval.keys import ES256, PrivateKey, public_of
 from ingest.contract.approval.settings import SettingsError
 
@@ -67,6 +67,7 @@ def load_key(state_dir: Path, edge: str, alg: str) -> PrivateKey:
 
 def run(config: ActuatorConfig) -> None:
     """Serve until SIGTERM or SIGINT."""
+    to_stderr()
     state_dir = Path(config.state_dir)
     state_dir.mkdir(parents=True, exist_ok=True)
     key = load_key(state_dir, config.edge, config.key_alg)
@@ -112,9 +113,6 @@ def main() -> int:
     parser.add_argument("--config", type=Path, required=True, help="TOML file")
     parser.add_argument("--init", action="store_true", help="make this edge's key, then end")
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s"
-    )
     try:
         config = load_config(arguments.config)
         if arguments.init:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from edge import log
 from edge.actuator.book import Book, Stage
 from edge.actuator.config import ActuatorConfig
 from edge.actuator.judge import Here, Issued, Known, Now, Refused, Stop, judge
@@ -41,7 +42,6 @@ MAX_TICKETS_A_MACHINE = 4
 MAX_PRESENCE_TRIES = 3
 MAX_UNSENT = 256
 MAX_RECEIPTS_AN_ANSWER = 100
-log = logging.getLogger("mitra.actuator")
 
 
 class Clock(Protocol):
@@ -174,7 +174,7 @@ class Actuator:
         wrong = self._roster.take(data, self._clock.wall_s())
         if wrong is not None:
             self.refused[wrong.reason] += 1
-            log.warning("roster refused", extra={"code": wrong.reason, "detail": wrong.detail})
+            log.say("roster_refused", logging.WARNING, code=wrong.reason, detail=wrong.detail)
 
     def _on_envelope(self, data: bytes) -> None:
         now = Now(self._clock.wall_s(), self._clock.monotonic_ms(), self._book.floor_s)
@@ -200,11 +200,22 @@ class Actuator:
         self._tickets.pop(proposal.edge_nonce, None)
         hold_off_s = self._config.machines[machine].policy.hold_off_s
         self._running[machine] = _Running(verdict, now.monotonic_ms + round(1_000 * hold_off_s))
-        self._receipt(machine, verdict.sha256, "verified", "")
+        self._receipt(machine, verdict.sha256, "verified", self._sign_count_alarm(verdict))
         if hold_off_s:
             self._receipt(machine, verdict.sha256, "hold_off", "")
         self._show(machine)
         self.flush()
+
+    def _sign_count_alarm(self, stop: Stop) -> str:
+        """A count that does not grow may be a cloned key: it is said in the receipt, and decides nothing."""
+        fell = [
+            credential for credential, count in stop.sign_counts if not self._book.count(credential, count)
+        ]
+        if not fell:
+            return ""
+        self.refused[Code.SIGN_COUNT] += 1
+        log.say("sign_count_fell", logging.ERROR, credentials=fell)
+        return Code.SIGN_COUNT
 
     # What time brings.
 
@@ -235,12 +246,12 @@ class Actuator:
         self.flush()
         running.stage = Stage.ACTING
         running.due_ms = now_ms + round(1_000 * self._config.read_back_s)
-        log.warning("stopping", extra={"machine": machine, "persons": running.stop.persons})
+        log.say("stopping", logging.WARNING, machine=machine, persons=running.stop.persons)
         try:
             self._outputs[machine].stop(running.stop.proposal.proposal_id)
         except OutputError as error:
             running.error = "output"
-            log.exception("output failed", extra={"machine": machine, "error": str(error)})
+            log.say("output_failed", logging.ERROR, machine=machine, error=str(error))
 
     def _read_back(self, machine: str, running: _Running, now_ms: int) -> None:
         observed = self._outputs[machine].observe()

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS spent (
     nonce TEXT PRIMARY KEY, proposal_id TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, sha256 TEXT NOT NULL,
     wall INTEGER NOT NULL, stage TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS receipt (seq INTEGER PRIMARY KEY, wire BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS sign_count (credential TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 
@@ -79,6 +80,17 @@ class Book:
             self._db.execute("DELETE FROM spent WHERE wall < ?", (floor_s - KEEP_SPENT_S,))
             self._put({"clock_floor": str(floor_s).encode()})
         self.floor_s = floor_s
+
+    def count(self, credential: str, count: int) -> bool:
+        """Note an authenticator's sign count; False when it did not grow (0 means that it does not count)."""
+        row = self._db.execute("SELECT count FROM sign_count WHERE credential = ?", (credential,)).fetchone()
+        before = 0 if row is None else int(row[0])
+        self._db.execute(
+            "INSERT INTO sign_count VALUES (?, ?) "
+            "ON CONFLICT (credential) DO UPDATE SET count = excluded.count",
+            (credential, max(before, count)),
+        )
+        return count > before or count == before == 0
 
     def stage(self, nonce: str, stage: Stage) -> None:
         """Commit how far a stop has come."""

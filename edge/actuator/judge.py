@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ingest.contract.approval.assertion import Pins, check_assertion
+from ingest.contract.approval.assertion import Given, Pins, check_assertion
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.messages import MAX_TTL_S, Envelope, Proposal, Ticket, sha256_hex
 from ingest.contract.approval.policy import Policy
@@ -61,11 +61,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A stop that enough persons asked for. persons: their ids, sorted."""
+    """A stop that enough persons asked for. persons: ids, sorted; sign_counts: by credential."""
 
     proposal: Proposal
     sha256: str
     persons: tuple[str, ...]
+    sign_counts: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +88,17 @@ def judge(data: bytes, here: Here, known: Known, now: Now) -> Stop | Refused:
     proposal = Proposal.parse_canonical(envelope.proposal)
     if isinstance(proposal, Rejected):
         return Refused(Code(proposal.reason), sha256, detail=proposal.detail)
-    persons = _check(envelope, proposal, here, known, now)
-    if isinstance(persons, Rejected):
+    given = _check(envelope, proposal, here, known, now)
+    if isinstance(given, Rejected):
         machine = proposal.machine if proposal.machine in here.policies else ""
-        return Refused(Code(persons.reason), sha256, machine, persons.detail)
-    return Stop(proposal, sha256, persons)
+        return Refused(Code(given.reason), sha256, machine, given.detail)
+    counts = tuple((one.credential.id, one.sign_count) for one in given)
+    return Stop(proposal, sha256, persons_of(given), counts)
 
 
 def _check(
     envelope: Envelope, proposal: Proposal, here: Here, known: Known, now: Now
-) -> tuple[str, ...] | Rejected:
+) -> tuple[Given, ...] | Rejected:
     wrong = _check_ticket(proposal, here, known, now) or _check_time(proposal, now)
     if wrong is not None:
         return wrong
@@ -105,15 +107,16 @@ def _check(
         return Rejected(Code.POLICY_MISMATCH)
     if isinstance(known.roster, Rejected):
         return known.roster
-    persons = _check_approvals(envelope, proposal, known.roster, here.pins)
-    if isinstance(persons, Rejected):
-        return persons
+    given = _check_approvals(envelope, proposal, known.roster, here.pins)
+    if isinstance(given, Rejected):
+        return given
+    persons = persons_of(given)
     if len(persons) < policy.approvals_needed:
         return Rejected(Code.TOO_FEW_PERSONS, f"{len(persons)} of {policy.approvals_needed}")
     shown = known.presence.get(proposal.machine, "") if policy.presence else ""
     if (policy.presence and not shown) or not hmac.compare_digest(proposal.presence, shown):
         return Rejected(Code.PRESENCE_WRONG)
-    return persons
+    return given
 
 
 def _check_ticket(proposal: Proposal, here: Here, known: Known, now: Now) -> Rejected | None:
@@ -147,15 +150,20 @@ def _check_time(proposal: Proposal, now: Now) -> Rejected | None:
 
 def _check_approvals(
     envelope: Envelope, proposal: Proposal, roster: Roster, pins: Pins
-) -> tuple[str, ...] | Rejected:
-    """The different persons who approved. One bad approval refuses all: honest senders send none."""
+) -> tuple[Given, ...] | Rejected:
+    """Every approval, checked. One bad approval refuses all: honest senders send none."""
     challenge = proposal.challenge()
-    persons = set()
+    found = []
     for approval in envelope.approvals:
         given = check_assertion(approval, challenge, roster, pins)
         if isinstance(given, Rejected):
             return given
         if not given.person.may_approve:
             return Rejected(Code.NO_ROLE, given.person.id)
-        persons.add(given.person.id)
-    return tuple(sorted(persons))
+        found.append(given)
+    return tuple(found)
+
+
+def persons_of(given: tuple[Given, ...]) -> tuple[str, ...]:
+    """The different persons: two keys of one are one person."""
+    return tuple(sorted({one.person.id for one in given}))

@@ -11,13 +11,13 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge.log import say
 from ingest.contract.approval.settings import BrokerSettings
 from ingest.contract.approval.topics import TO_EDGE, Leaf, control_topic, parse_control_topic
 from ingest.contract.approval.trust import MAX_BUNDLE_BYTES
 from ingest.contract.rejected import Rejected
 
 MAX_QUEUE = 1_000
-log = logging.getLogger("mitra.actuator")
 
 
 class Link:
@@ -61,10 +61,10 @@ class Link:
 
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _props: Any) -> None:
         if reason.is_failure:
-            log.error("broker refused the login", extra={"reason": str(reason)})
+            say("broker_refused_login", logging.ERROR, reason=str(reason))
             return
         client.subscribe([(control_topic(self._site, self._edge, leaf), 1) for leaf in TO_EDGE])
-        log.info("connected", extra={"broker": f"{self._broker.host}:{self._broker.port}"})
+        say("connected", broker=f"{self._broker.host}:{self._broker.port}")
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         topic = parse_control_topic(message.topic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,33 @@ def test_the_openapi_document_names_every_route(plant: WholePlant) -> None:
 def test_metrics_count_what_was_refused(plant: WholePlant) -> None:
     plant.service.on_message(f"mitra/{SITE}/requests", b"junk")
     assert 'event="request_not_json"} 1' in plant.http().get("/metrics").text
+
+
+def test_a_break_in_the_edges_chain_of_receipts_is_counted(plant: WholePlant) -> None:
+    plant.send(b"one")
+    plant.pump()
+    plant.book.last_hash = "0" * 64
+    plant.send(b"two")
+    plant.pump()
+    assert plant.service.desks[SITE].counts["receipt_chain_broken"] == 1
+
+
+def test_a_gap_in_the_receipts_is_asked_for_at_once(plant: WholePlant) -> None:
+    plant.send(b"one")
+    plant.pump()
+    plant.send(b"two")
+    plant.wire.clear()
+    plant.pass_time(10)
+    plant.send(b"three")
+    plant.pump()
+    assert sorted(int(one["seq"]) for one in plant.service.desks[SITE].receipts()) == [1, 2, 3]
+
+
+def test_a_database_of_another_version_is_left_alone(plant: WholePlant) -> None:
+    plant.service.close()
+    path = Path(plant.settings.state_dir) / "control.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(sqlite3.DatabaseError, match="another version"):
+        plant.start_control()

@@ -56,6 +56,7 @@ class Code(StrEnum):
     # The place of action says no.
     LOCAL_INHIBIT = "local_inhibit"
     BUSY = "busy"
+    SIGN_COUNT = "sign_count_fell"
     DISK = "disk"
     # Control says no.
     TOPIC = "foreign_topic"

@@ -106,6 +106,17 @@ def test_receipts_are_chained_and_can_be_asked_for_again(plant: Plant) -> None:
     assert plant.receipts() == receipts[2:]
 
 
+def test_a_sign_count_that_falls_alarms_and_decides_nothing(plant: Plant) -> None:
+    codes = []
+    for count in (7, 9, 9, 3, 10):
+        proposal = plant.proposal("fan-1")
+        approval = plant.twisted_approval("budi", proposal, sign_count=count)
+        assert plant.send_approvals(proposal, approval).result == "confirmed"
+        codes.append(plant.receipts()[-3].code)
+        restart_at_the_machine(plant.switch_dir, "fan-1", "budi")
+    assert codes == ["", "", "sign_count_fell", "sign_count_fell", ""]
+
+
 def test_there_is_no_remote_start(plant: Plant) -> None:
     plant.approve(plant.proposal("fan-1"), "budi")
     proposal = plant.proposal("fan-1")

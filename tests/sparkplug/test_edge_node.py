@@ -6,153 +6,40 @@ holds the two together. Templates, data sets and the Quality property are never 
 
 from __future__ import annotations
 
-import itertools
-import json
 from pathlib import Path
 
 import pytest
 
 from edge.node import (
-    Acquire,
     Close,
-    Command,
-    Damaged,
-    EdgeNode,
-    Forget,
     Link,
-    Note,
-    Now,
     Publish,
     Subscribe,
 )
-from edge.outbox import Outbox, OutboxLimits
-from edge.outbox_rows import Loss, Stored
-from edge.window import Want
+from edge.outbox_rows import Loss
 from ingest.contract import channels as ch
-from ingest.contract.metrics import DataType, add_metric
+from ingest.contract.metrics import DataType
 from ingest.contract.payload import (
-    Birth,
-    Committed,
-    read_birth,
     read_message,
-    read_payload,
-    write_committed,
 )
-from ingest.contract.rejected import Rejected
-from ingest.contract.sparkplug_b_pb2 import Payload
-from ingest.contract.values import Gap, Message, Scalar, Waveform
-
-S = 1_000_000_000
-WALL_NS = 1_795_000_000 * S
-NCMD = "spBv1.0/plant-1/NCMD/gw-1"
-STATE = "spBv1.0/STATE/mitra"
-USUAL = {"Temperature/bearing": 61.5, "Power/Active": 22.0}
-
-
-def state(online: bool, timestamp: int = 1000) -> bytes:
-    return json.dumps({"online": online, "timestamp": timestamp}).encode()
-
-
-class Plant:
-    """An outbox, a node and a pretended connection: what the agent does, without its threads."""
-
-    def __init__(self, folder: Path, host_id: str = "mitra") -> None:
-        self.outbox = Outbox(folder / "outbox.db", "gw-1", OutboxLimits(min_free_bytes=0), 1)
-        self.node = EdgeNode(
-            "plant-1", "gw-1", host_id, boot_id=self.outbox.boot_id, channels=self.outbox.channels, seed=1
-        )
-        self.mono_ns = S
-        self.sent: list[Publish] = []
-        self.commands: list[Command] = []
-        self.wills: list[Publish] = []
-        self.bdseq = -1
-
-    @property
-    def now(self) -> Now:
-        return Now(WALL_NS + self.mono_ns, self.mono_ns)
-
-    def do(self, commands: tuple[Command, ...]) -> tuple[Command, ...]:
-        self.commands += commands
-        self.sent += [one for one in commands if isinstance(one, Publish)]
-        return commands
-
-    def connect(self, host_online: bool = True) -> None:
-        self.bdseq += 1
-        self.node.extent(self.outbox.first_n, self.outbox.next_n)
-        self.wills.append(self.node.connecting(self.bdseq))
-        self.do(self.node.connected())
-        self.do(self.node.subscribed(self.now))
-        if host_online and self.node.host_id:
-            self.hear(STATE, state(online=True))
-
-    def hear(self, topic: str, payload: bytes) -> tuple[Command, ...]:
-        return self.do(self.node.received(topic, payload, self.now))
-
-    def make(self, *messages: Message) -> list[Stored]:
-        room = self.node.live_room()
-        done = self.outbox.commit(self.mono_ns, messages, hand=room)
-        rows = [one for one in done.stored if isinstance(one, Stored)]
-        for one in messages:
-            self.node.saw(one)
-        self.node.extent(self.outbox.first_n, self.outbox.next_n)
-        self.do(self.node.reborn(done.reborn, self.now))
-        if rows[:room]:
-            last = rows[:room][-1].n
-            self.do(self.node.offer(Want(rows[0].n, last + 1, room, live=True), rows[:room], self.now))
-        return rows
-
-    def pump(self) -> None:
-        for want in self.node.wants():
-            rows = self.outbox.read(want.first, want.end, want.limit)
-            self.do(self.node.offer(want, rows, self.now))
-
-    def pass_time(self, seconds: float) -> None:
-        self.mono_ns += int(seconds * S)
-        self.do(self.node.tick(self.now))
-        for n in self.node.overdue(self.now):
-            rows = self.outbox.read(n, n + 1, 1)
-            self.do(self.node.again(n, rows[0] if rows else None, self.now))
-
-    def commit(self, through: int) -> None:
-        for command in self.hear(NCMD, write_committed(Committed(self.outbox.boot_id, through), WALL_NS)):
-            assert isinstance(command, Forget)
-            done = self.outbox.commit(self.mono_ns, committed=[command.committed])
-            self.node.window.forget(done.forgotten)
-            self.node.extent(self.outbox.first_n, self.outbox.next_n)
-
-    def kinds(self) -> list[str]:
-        return [one.topic.split("/")[2] for one in self.sent]
-
-    def of(self, kind: str) -> list[Publish]:
-        return [one for one in self.sent if one.topic.split("/")[2] == kind]
+from ingest.contract.values import Gap, Message
+from tests.sparkplug.edge_rig import (
+    NCMD,
+    STATE,
+    WALL_NS,
+    Plant,
+    S,
+    birth_of,
+    message,
+    payload_of,
+    seqs,
+    state,
+)
 
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Plant:
     return Plant(tmp_path)
-
-
-def message(machine: str = "m-1", i: int = 0, samples: int = 0, values: dict[str, float] = USUAL) -> Message:
-    at = WALL_NS + i * S
-    scalars = tuple(Scalar(channel, value, at) for channel, value in values.items())
-    waveforms = (Waveform("x", bytes(2 * samples), "int16", 25_600.0, 0.001, at),) if samples else ()
-    return Message("gw-1", machine, at, waveforms, scalars)
-
-
-def payload_of(sent: Publish) -> Payload:
-    payload = read_payload(sent.payload, 1024)
-    assert not isinstance(payload, Rejected), payload
-    return payload
-
-
-def birth_of(sent: Publish) -> Birth:
-    read = read_birth(sent.payload)
-    assert not isinstance(read, Rejected), read
-    return read[1]
-
-
-def seqs(sent: list[Publish]) -> list[int]:
-    return [payload_of(one).seq for one in sent if "NDEATH" not in one.topic]
 
 
 # ---- the session and its will
@@ -581,173 +468,3 @@ def test_a_silent_sensor_is_a_dead_machine_once_its_data_is_out(plant: Plant) ->
     plant.node.found("m-1")
     plant.make(message("m-1", 1))
     assert plant.kinds()[-2:] == ["DBIRTH", "DDATA"]
-
-
-# ---- commands
-
-
-def rebirth() -> bytes:
-    payload = Payload(timestamp=1)
-    add_metric(payload, "Node Control/Rebirth", DataType.BOOLEAN, value=True)
-    return payload.SerializeToString()
-
-
-def test_a_rebirth_is_answered_with_every_birth_under_the_same_bdseq(plant: Plant) -> None:
-    """
-    tck-id-operational-behavior-data-commands-rebirth-action-1
-    tck-id-operational-behavior-data-commands-rebirth-action-2
-    tck-id-operational-behavior-data-commands-rebirth-action-3
-    """
-    plant.connect()
-    plant.make(message("m-1"), message("m-2"))
-    plant.pass_time(2)
-    before = len(plant.sent)
-    plant.hear(NCMD, rebirth())
-    plant.pump()
-    after = plant.sent[before:]
-    assert [one.topic.split("/")[2] for one in after] == ["NBIRTH", "DBIRTH", "DBIRTH", "DDATA", "DDATA"]
-    assert seqs(after) == [0, 1, 2, 3, 4]
-    assert [birth_of(one).facts["bdSeq"] for one in plant.of("NBIRTH")] == [0, 0]
-    # What the host may not have understood goes out once more, as history.
-    assert all(m.is_historical for one in after[3:] for m in payload_of(one).metrics)
-
-
-def test_many_rebirth_requests_within_a_second_get_one_answer(plant: Plant) -> None:
-    plant.connect()
-    for _ in range(50):
-        plant.hear(NCMD, rebirth())
-    assert plant.kinds() == ["NBIRTH"]
-    plant.pass_time(1.1)
-    plant.pass_time(1.1)
-    assert plant.kinds() == ["NBIRTH", "NBIRTH"]
-
-
-def test_a_bare_dcmd_is_refused_whatever_it_says(plant: Plant) -> None:
-    """
-    tck-id-topics-dcmd-topic
-    tck-id-topic-structure-namespace-a
-    """
-    plant.connect()
-    plant.make(message("m-1"))
-    before = list(plant.sent)
-    payload = Payload(timestamp=1)
-    add_metric(payload, "State", DataType.INT32, 0)
-    add_metric(payload, "Node Control/Rebirth", DataType.BOOLEAN, value=True)
-    for raw in (payload.SerializeToString(), b"", b"\xff" * 50):
-        commands = plant.hear("spBv1.0/plant-1/DCMD/gw-1/m-1", raw)
-        assert [type(one) for one in commands] == [Note]
-    assert plant.node.refused["dcmd_refused"] == 3
-    assert plant.sent == before
-
-
-@pytest.mark.parametrize(
-    ("topic", "raw", "reason"),
-    [
-        ("spBv1.0/plant-2/NCMD/gw-1", rebirth(), "topic_foreign"),
-        ("spBv1.0/plant-1/NCMD/gw-2", rebirth(), "topic_foreign"),
-        ("spBv1.0/plant-1/NDATA/gw-1", rebirth(), "kind_unexpected"),
-        (NCMD, b"\xff\xff", "ncmd_not_sparkplug"),
-        (NCMD, bytes(9 * 1024 * 1024), "ncmd_oversize"),
-        (NCMD, Payload(timestamp=1).SerializeToString(), "ncmd_unknown"),
-        (STATE, b"[]", "state_form"),
-        (STATE, b"\xff", "state_not_json"),
-        (STATE, b"[" * 1000, "state_not_json"),
-        (STATE, bytes(5000), "state_oversize"),
-        (STATE, b'{"online": true, "timestamp": true}', "state_form"),
-    ],
-)
-def test_what_cannot_be_understood_is_counted_and_changes_nothing(
-    plant: Plant, topic: str, raw: bytes, reason: str
-) -> None:
-    plant.connect()
-    sent = list(plant.sent)
-    plant.hear(topic, raw)
-    assert plant.node.refused[reason] == 1
-    assert plant.node.link is Link.BORN
-    assert plant.sent == sent
-
-
-def test_more_acquisition_is_asked_with_an_end(plant: Plant) -> None:
-    plant.connect()
-    payload = Payload(timestamp=1)
-    add_metric(payload, ch.ACQUIRE_MACHINE, DataType.STRING, "m-1")
-    add_metric(payload, ch.ACQUIRE_SAMPLES, DataType.INT64, 65_536)
-    add_metric(payload, ch.ACQUIRE_UNTIL_NS, DataType.INT64, WALL_NS + 60 * S)
-    (command,) = plant.hear(NCMD, payload.SerializeToString())
-    assert isinstance(command, Acquire)
-    assert (command.request.machine, command.request.n_samples) == ("m-1", 65_536)
-    assert command.request.period_ns is None
-    endless = Payload(timestamp=1)
-    add_metric(endless, ch.ACQUIRE_MACHINE, DataType.STRING, "m-1")
-    plant.hear(NCMD, endless.SerializeToString())
-    assert plant.node.refused["acquire_without_end"] == 1
-
-
-# ---- our own promise: window, back-pressure, resend
-
-
-def test_an_absent_commit_stops_the_node_at_its_window(plant: Plant) -> None:
-    plant.connect()
-    for i in range(400):
-        plant.make(message("m-1", i))
-    plant.pump()
-    assert len(plant.of("DDATA")) == 256
-    plant.commit(99)
-    plant.pump()
-    assert len(plant.of("DDATA")) == 356
-
-
-def test_what_is_not_committed_in_time_goes_again_ever_more_rarely(plant: Plant) -> None:
-    plant.connect()
-    plant.make(message("m-1"))
-    times = []
-    for second in range(400):
-        before = len(plant.of("DDATA"))
-        plant.pass_time(1)
-        if len(plant.of("DDATA")) > before:
-            times.append(second)
-    pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert 7 <= times[0] <= 13
-    assert pauses == sorted(pauses)
-    assert len(times) <= 6
-    assert all(m.is_historical for m in payload_of(plant.of("DDATA")[-1]).metrics)
-    plant.commit(0)
-    plant.pass_time(1000)
-    assert plant.node.window.on_the_way == 0
-
-
-def test_live_data_is_never_late_behind_a_backlog_of_days(plant: Plant) -> None:
-    for i in range(40):
-        plant.make(*(message("m-1", i * 50 + k) for k in range(50)))
-    plant.connect()
-    committed = -1
-    late = 0
-    for round_ in range(60):
-        plant.pump()
-        rows = plant.make(message("m-1", 10_000 + round_))
-        late += not plant.node.window.is_on_the_way(rows[0].n)
-        boot_n = plant.outbox.next_n
-        sent = {
-            one.n for one in plant.outbox.read(0, boot_n, 10_000) if plant.node.window.is_on_the_way(one.n)
-        }
-        runs = tuple((n - 1, n - 1) for n in sorted(sent))[:64]
-        for command in plant.hear(
-            NCMD, write_committed(Committed(plant.outbox.boot_id, committed, runs), WALL_NS)
-        ):
-            assert isinstance(command, Forget)
-            done = plant.outbox.commit(plant.mono_ns, committed=[command.committed])
-            plant.node.window.forget(done.forgotten)
-    assert late == 0
-    assert plant.outbox.counts().in_outbox == 0
-
-
-def test_a_message_with_a_damaged_body_is_given_back(plant: Plant) -> None:
-    plant.make(message("m-1"), message("m-1", 1))
-    plant.outbox._connection.execute("UPDATE message SET body = x'ffff' WHERE n = 1")
-    plant.connect()
-    plant.pump()
-    damaged = [one for one in plant.commands if isinstance(one, Damaged)]
-    assert [one.row.n for one in damaged] == [1]
-    assert len(plant.of("DDATA")) == 1
-    plant.do(plant.node.again(1, plant.outbox.replace_damaged(damaged[0].row), plant.now))
-    assert len(plant.of("DDATA")) == 2

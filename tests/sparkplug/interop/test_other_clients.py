@@ -280,7 +280,9 @@ def understood(host: Program) -> None:
     def sent() -> set[str]:
         metrics = [m for one in of("DBIRTH") for m in one["metrics"]]
         known = {int(m["alias"]): m["name"] for m in metrics if m["alias"] is not None}
-        return {m.get("name") or known.get(int(m["alias"]), "") for one in of("DDATA") for m in one["metrics"]}
+        return {
+            m.get("name") or known.get(int(m["alias"]), "") for one in of("DDATA") for m in one["metrics"]
+        }
 
     # Whoever comes late asks for the births: they are not retained.
     until(lambda: of("DDATA"), what="any data")

@@ -24,14 +24,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from control.technician import Technician
 from edge.actuator.judge import Stop, judge
 from ingest.contract.approval.keys import sign
 from ingest.contract.approval.messages import Approval, Envelope, Proposal
 from ingest.contract.approval.strict import b64
 from ingest.contract.approval.topics import Leaf
+from tests.approval_processes import Stack, wait_for
 from tests.approval_rig import MACHINES, ORIGIN, Plant
 
 SIGNERS = {"low": ("budi",), "normal": ("budi",), "high": ("budi", "sari"), "critical": ("budi", "dewi")}
@@ -271,6 +274,32 @@ def signed_to_verified_ms(rounds: int = 200) -> dict[str, float]:
     return summary_ms(spent_ms)
 
 
+def end_to_end_ms(rounds: int) -> dict[str, float]:
+    """From a signature to control's knowing that the edge verified it: HTTP, broker, actuator, back."""
+    spent_ms = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Stack(Path(folder), {"budi": "approver"}) as stack,
+        stack.technician("budi") as budi,
+    ):
+        for number in range(rounds):
+            stack.request("fan-1", f"round-{number}")
+            (shown,) = wait_for(lambda: [one for one in budi.proposals() if one["state"] == "awaiting"])
+            began = time.perf_counter()
+            budi.approve(shown["id"])
+            while budi.proposal(shown["id"])["state"] in {"awaiting", "approved"}:
+                time.sleep(0.002)
+            spent_ms.append(1_000 * (time.perf_counter() - began))
+            wait_for(partial(is_confirmed, budi, shown["id"]))
+            (stack.folder / "switches" / "fan-1.json").unlink()
+    return summary_ms(spent_ms)
+
+
+def is_confirmed(technician: Technician, proposal: str) -> bool:
+    """True when control has heard that the machine stands."""
+    return bool(technician.proposal(proposal)["state"] == "confirmed")
+
+
 def summary_ms(spent_ms: list[float]) -> dict[str, float]:
     ordered = sorted(spent_ms)
     return {
@@ -285,6 +314,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutations", description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=0, help="stops through real processes, timed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
@@ -314,6 +344,8 @@ def main() -> int:
         "verification_cpu_ms": verification_ms(time.thread_time),
         "signed_to_verified_ms": signed_to_verified_ms(),
     }
+    if arguments.rounds:
+        found["end_to_end_ms"] = end_to_end_ms(arguments.rounds)
     good = (
         not tally["unauthorised"]
         and not tally["uncaught"]

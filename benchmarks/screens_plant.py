@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,28 +27,32 @@ START_S = 60.0
 
 @dataclass
 class Served:
-    """url: where the screens answer; process: theirs; period_s may be changed while it runs."""
+    """url: where the screens answer; process: theirs; pace: seconds in which every machine speaks once."""
 
     url: str
     process: subprocess.Popen[bytes]
     plant: WrittenPlant
-    period_s: float
-    stopping: threading.Event = field(default_factory=threading.Event)
+    pace: Any
 
-    def feed(self) -> None:
-        """Every machine says something each period_s, in ten commits spread over it."""
-        journal, rng = Journal(self.plant.journal), np.random.default_rng(2)
-        ids = [machine.id for machine in self.plant.plant.machine]
-        groups = [tuple(ids[i::10]) for i in range(10)]
-        step, due = 200, time.monotonic()
-        while not self.stopping.is_set():
-            commit_step(journal, self.plant, rng, time.time_ns(), step=step, ill=True, only=groups[step % 10])
-            step += 1
-            if step % 50 == 0:
-                journal.checkpoint()
-            due = max(due + self.period_s / 10, time.monotonic() - self.period_s)
-            self.stopping.wait(max(0.0, due - time.monotonic()))
-        journal.close()
+    def speak_every(self, period_s: float) -> None:
+        """Change how often every machine says something."""
+        self.pace.value = period_s
+
+
+def _feed(plant: WrittenPlant, pace: Any, stopping: Any) -> None:
+    """A process of its own: every machine says something in ten commits spread over the pace."""
+    journal, rng = Journal(plant.journal), np.random.default_rng(2)
+    ids = [machine.id for machine in plant.plant.machine]
+    groups = [tuple(ids[i::10]) for i in range(10)]
+    step, due = 200, time.monotonic()
+    while not stopping.is_set():
+        commit_step(journal, plant, rng, time.time_ns(), step=step, ill=True, only=groups[step % 10])
+        step += 1
+        if step % 50 == 0:
+            journal.checkpoint()
+        due = max(due + pace.value / 10, time.monotonic() - pace.value)
+        stopping.wait(max(0.0, due - time.monotonic()))
+    journal.close()
 
 
 @contextmanager
@@ -62,16 +67,17 @@ def served(folder: Path, n_machines: int, *, minutes: int = 65, period_s: float 
     )
     command = (sys.executable, "-m", "dashboards", "--config", str(folder / "screens.toml"))
     process = subprocess.Popen(command, cwd=ROOT)
-    one = Served(f"http://127.0.0.1:{port}", process, plant, period_s)
-    feeder = threading.Thread(target=one.feed)
+    spawn = multiprocessing.get_context("spawn")
+    pace, stopping = spawn.Value("d", period_s), spawn.Event()
+    feeder = spawn.Process(target=_feed, args=(plant, pace, stopping))
+    feeder.start()
+    one = Served(f"http://127.0.0.1:{port}", process, plant, pace)
     try:
         _wait(one.url)
-        feeder.start()
         yield one
     finally:
-        one.stopping.set()
-        if feeder.is_alive():
-            feeder.join(10)
+        stopping.set()
+        feeder.join(10)
         process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(10)

@@ -22,6 +22,7 @@ BEAT_S = 1.0
 WHOLE_PLANT_EVERY_S = 0.4
 """Viewers of the whole plant get at most this often a change: phones and the server breathe."""
 MAX_SHARED = 64
+MACHINE_PAGE_ONLY = frozenset({"heard", "speed", "fault", "life_range"})
 _ENCODE = msgspec.json.Encoder().encode
 
 
@@ -82,7 +83,7 @@ class Shared:
             "seq": moment.seq,
             "fed": moment.fed_ns // 1_000_000,
             "machines": {
-                name: self._machine(machines[name], moment, seq, language)
+                name: self._machine(machines[name], moment, seq, language, whole=not machine)
                 for name in wanted
                 if changed.get(name, 0) > seq
             },
@@ -97,16 +98,21 @@ class Shared:
         }
         return f"id: {moment.seq}\nevent: change\ndata: {_ENCODE(body).decode()}\n\n"
 
-    def _machine(self, now: MachineNow, moment: Moment, seq: int, language: Language) -> dict[str, object]:
+    def _machine(
+        self, now: MachineNow, moment: Moment, seq: int, language: Language, *, whole: bool
+    ) -> dict[str, object]:
         name = now.machine.id
         spoken = self.spoken.setdefault((language.code, name), Spoken())
         if spoken.seq < moment.changed[name]:
             spoken.update(now, moment.changed[name], moment.before.get(name, 0), language)
+        words = spoken.after(seq)
+        if whole:
+            words = {key: text for key, text in words.items() if key not in MACHINE_PAGE_ONLY}
         return {
             "level": now.level.value,
             "heard": now.received_ns // 1_000_000,
             "calling": len(now.calling),
-            "words": spoken.after(seq),
+            "words": words,
         }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from ingest.contract.rows import Outputs, StopAdvice
+from ingest.contract.rows import Judgement, Outputs, StopAdvice
 from ingest.journal import quarantine, told, written
 from ingest.journal.entry import ClockVerdict, Intake, Quarantined
 from ingest.journal.interned import Interned, Pen, signed64
@@ -46,6 +46,7 @@ class Journal:
         self._rule = WaveformRule(policy or WaveformPolicy())
         self._thin = told.Thinning(judgement_every_s)
         self._latest = written.LatestScalars(self._db)
+        self._chosen: tuple[Intake, written.Kept, tuple[Judgement, ...]] | None = None
         self._log_pages = self._unmoved_batches = 0
         self.replay_from: int | None = None
         """Batches after this one are kept for a restart; None: nothing is folded."""
@@ -77,6 +78,7 @@ class Journal:
             finally:
                 if not done:
                     self._undo()
+            self._chosen = None
             self.batch_id = batch_id
             self._next_row += len(outputs.rows)
             self._unmoved_batches += 1
@@ -93,11 +95,12 @@ class Journal:
         first, last = self._next_row, self._next_row + len(outputs.rows) - 1
         self._db.execute("INSERT INTO batch VALUES (?,?,?,?)", (pen.batch_id, pen.now_ns, first, last))
         receipts = written.Receipts(intake)
-        kept = written.waveforms(pen, self._rule, outputs, receipts, first)
+        chosen, thinned = self._choose(intake, outputs, receipts)
+        kept = written.waveforms(pen, chosen)
         written.feature_rows(pen, outputs.rows, receipts, first, kept)
         written.scalars(pen, intake)
         written.latest(pen, self._latest, intake, outputs)
-        told.judgements(pen, self._thin, outputs.judgements)
+        told.judgements(pen, thinned)
         told.alarms(pen, outputs.alarms)
         told.advice(pen, outputs.advice)
         told.gaps(pen, intake.batch.gaps)
@@ -107,6 +110,16 @@ class Journal:
         told.nodes(pen, intake)
         told.counters(pen, intake, outputs)
         return pen.batch_id
+
+    def _choose(
+        self, intake: Intake, outputs: Outputs, receipts: written.Receipts
+    ) -> tuple[written.Kept, tuple[Judgement, ...]]:
+        """What the retention rules keep of a batch; the same again when its transaction is tried again."""
+        if self._chosen is None or self._chosen[0] is not intake:
+            kept = written.choose(self._rule, outputs, receipts, self._next_row)
+            thinned = tuple(one for one in outputs.judgements if self._thin.keeps(one))
+            self._chosen = (intake, kept, thinned)
+        return self._chosen[1], self._chosen[2]
 
     def replay_after(self, batch_id: int) -> Iterator[written.Replayed]:
         """Rows, actions and time of each later batch, in the order in which they were folded."""

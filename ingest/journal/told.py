@@ -38,8 +38,8 @@ class Thinning:
         return True
 
 
-def judgements(pen: Pen, thin: Thinning, said: Sequence[Judgement]) -> None:
-    """Insert those that the thinning keeps."""
+def judgements(pen: Pen, said: Sequence[Judgement]) -> None:
+    """Insert those that the thinning kept."""
     pen.db.executemany(
         "INSERT INTO judgement (batch_id, machine_id, time_ns, condition, zone, fault, score, health, body) "
         "VALUES (?,?,?,?,?,?,?,?,?)",
@@ -56,7 +56,6 @@ def judgements(pen: Pen, thin: Thinning, said: Sequence[Judgement]) -> None:
                 ENCODE(one),
             )
             for one in said
-            if thin.keeps(one)
         ],
     )
 

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -95,25 +96,23 @@ def _scalar_row(names: Interned, message: Message, receive_ns: int) -> tuple[obj
     )
 
 
-def waveforms(
-    pen: Pen,
-    rule: WaveformRule,
-    outputs: Outputs,
-    receipts: Receipts,
-    first: int,
-) -> frozenset[int]:
-    """Keep the blocks that the rule wants; ids of the new rows whose waveforms were kept."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which waveforms of a batch stay. past: recent blocks of machines that just became suspicious; fresh:
+    (row id, message, receive time, why) of the batch's own.
+    """
+
+    past: tuple[Recent, ...]
+    fresh: tuple[tuple[int, Message, int, str], ...]
+
+
+def choose(rule: WaveformRule, outputs: Outputs, receipts: Receipts, first: int) -> Kept:
+    """Ask the rule, which remembers what it said: once a batch, however often its transaction is tried."""
     past: list[Recent] = []
     for judgement in outputs.judgements:
         if rule.judged(judgement.machine, judgement.condition):
             past.extend(rule.recall(judgement.machine))
-    if past:
-        for recent in past:
-            _keep(pen, recent.message, recent.receive_ns, "alarm")
-        pen.db.executemany(
-            "UPDATE feature_row SET waveform_kept = 1 WHERE id = ?", [(recent.row_id,) for recent in past]
-        )
-    kept: set[int] = set()
+    fresh = []
     for row_id, row in enumerate(outputs.rows, first):
         message, receive_ns = receipts.of(row)
         if message is None or not message.waveforms:
@@ -121,11 +120,24 @@ def waveforms(
         n_bytes = sum(len(waveform.samples) for waveform in message.waveforms)
         why = rule.wanted(row.machine, receive_ns, n_bytes)
         if why:
-            _keep(pen, message, receive_ns, why)
-            kept.add(row_id)
+            fresh.append((row_id, message, receive_ns, why))
         else:
             rule.remember(Recent(row_id, message, receive_ns, n_bytes))
-    return frozenset(kept)
+    return Kept(tuple(past), tuple(fresh))
+
+
+def waveforms(pen: Pen, kept: Kept) -> frozenset[int]:
+    """Write the chosen blocks; ids of the new rows whose waveforms were kept."""
+    for recent in kept.past:
+        _keep(pen, recent.message, recent.receive_ns, "alarm")
+    if kept.past:
+        pen.db.executemany(
+            "UPDATE feature_row SET waveform_kept = 1 WHERE id = ?",
+            [(recent.row_id,) for recent in kept.past],
+        )
+    for _, message, receive_ns, why in kept.fresh:
+        _keep(pen, message, receive_ns, why)
+    return frozenset(row_id for row_id, *_ in kept.fresh)
 
 
 def _keep(pen: Pen, message: Message, receive_ns: int, why: str) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from ingest.contract.plant import Plant
+from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
 from models.online.layout import slots_from_names
 from models.online.memory import MAX_REGIMES, Memory
@@ -67,6 +68,7 @@ class Saved(msgspec.Struct, frozen=True):
     advised: dict[str, Advised]
     effects: list[SavedEffect]
     sensors: dict[str, SensorWatch]
+    lives: dict[str, RemainingLife]
     actions_seen: list[str]
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
@@ -150,6 +152,7 @@ def dump(state: StreamState) -> bytes:
             for action_id, one in state.effects.items()
         ],
         sensors=state.sensors,
+        lives=state.lives,
         actions_seen=list(state.actions_seen),
         dropped=state.dropped,
         verdicts=list(state.verdicts),
@@ -201,6 +204,7 @@ def _load_people(state: StreamState, saved: Saved) -> None:
         if one.machine in known
     )
     state.sensors = {name: one for name, one in saved.sensors.items() if name in known}
+    state.lives = {name: one for name, one in saved.lives.items() if name in known}
     state.actions_seen = OrderedDict.fromkeys(saved.actions_seen)
     state.dropped = saved.dropped
     state.verdicts = deque(saved.verdicts, maxlen=MAX_ACTIONS_REMEMBERED)

@@ -20,8 +20,8 @@ class Settings:
     (both); clear_rows, clear_s: how long it must be gone before the alarm returns; stop_rows, stop_s: how
     long a high risk must stand before a stop is advised; false_alarms_per_machine_month: what thresholds aim
     at; severe_db: rise over the baseline that is an alarm of its own, settling_db: the same while the machine
-    settles; stop_health: health below which a stop is advised; readvise_s: after this time of standing risk
-    it is advised again, sooner when clearly worse.
+    settles; failure_db: the rise that counts as the end of life; stop_health: health below which a stop is
+    advised; readvise_s: after this time of standing risk it is advised again, sooner when clearly worse.
     Raises ValueError outside sensible limits.
     """
 
@@ -40,6 +40,7 @@ class Settings:
     false_alarms_per_machine_month: float = 0.1
     severe_db: float = 8.0
     settling_db: float = 12.0
+    failure_db: float = 20.0
     stop_health: float = 25.0
     readvise_s: float = 8 * 3600.0
 
@@ -57,9 +58,11 @@ class Settings:
             raise ValueError(f"smoothing_rows must be 1 to 10,000, got {self.smoothing_rows}")
         if not 1e-6 <= self.false_alarms_per_machine_month <= 1_000:
             raise ValueError("false_alarms_per_machine_month must be 0.000001 to 1,000")
-        if not (3 <= self.severe_db <= self.settling_db <= 60 and 0 <= self.stop_health < 100):
+        if not (
+            3 <= self.severe_db <= self.settling_db <= self.failure_db <= 60 and 0 <= self.stop_health < 100
+        ):
             raise ValueError(
-                "severe_db must be 3 to settling_db, that at most 60, and stop_health 0 to below 100"
+                "severe_db, settling_db and failure_db must rise from 3 to 60, and stop_health 0 to below 100"
             )
 
     @classmethod

@@ -5,11 +5,13 @@ Arrays across machines, the alarm book, advice given, verdicts heard.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from features.extract import facts_of
+from ingest.contract.rows import RemainingLife
 from models.alarms.book import AlarmBook
 from models.online.layout import Floats, Layout, Layouts
 from models.online.memory import Dial, Given, Memory, dial, given, new_memory
@@ -74,11 +76,17 @@ class StreamState:
     advised: dict[str, Advised] = field(default_factory=dict)
     effects: OrderedDict[str, Effect] = field(default_factory=OrderedDict)
     sensors: dict[str, SensorWatch] = field(default_factory=dict)
+    lives: dict[str, RemainingLife] = field(default_factory=dict)
     actions_seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
     dropped: dict[str, int] = field(default_factory=dict)
     verdicts: deque[tuple[int, str, str, str]] = field(
         default_factory=lambda: deque(maxlen=MAX_ACTIONS_REMEMBERED)
     )
+
+    @property
+    def failure_level(self) -> float:
+        """The rise that counts as the end of life, in nepers."""
+        return self.settings.failure_db * math.log(10.0) / 20.0
 
     def drop(self, reason: str) -> None:
         """Count what could not be used."""

@@ -18,13 +18,23 @@ from features.extract import extract
 from features.vibration import warm_up as warm_up_features
 from ingest.contract.batch import Batch
 from ingest.contract.plant import Plant
-from ingest.contract.rows import AlarmChange, Condition, FeatureRow, Judgement, Outputs, Reason, StopAdvice
+from ingest.contract.rows import (
+    AlarmChange,
+    Condition,
+    FeatureRow,
+    Judgement,
+    Outputs,
+    Reason,
+    RemainingLife,
+    StopAdvice,
+)
 from models.alarming import follow
 from models.diagnosis.rules import Diagnosis
 from models.diagnosis.sensor import dead, saturated
 from models.diagnosis.suspect import suspect
 from models.explain.reasons import reason_of_zone, with_level
-from models.health.assess import WARNING
+from models.health.assess import NORMAL, WARNING
+from models.life.trend import fit, remaining_life
 from models.online.columns import COMPONENTS
 from models.online.step import DEAD, LATE, SATURATED, SETTLING, STANDS, WARMING
 from models.persist import dump, load
@@ -124,6 +134,7 @@ def _judgement(
         confidence=0.0 if diagnosis is None else round(diagnosis.confidence, 3),
         reasons=reasons,
         health_by_component=dict(zip(COMPONENTS, lists.health_by[i], strict=True)),
+        remaining_life=_life(state, row.machine, judged),
         model=MODEL_ID,
     )
     if flags & LATE:
@@ -133,6 +144,20 @@ def _judgement(
     if stop is not None:
         advice.append(stop)
     return judgement
+
+
+def _life(state: StreamState, machine: str, judged: Judged) -> RemainingLife | None:
+    """Remaining life of a suspicious machine, renewed with each point of its history; None for the others."""
+    i = judged.i
+    if judged.lists.condition[i] < WARNING:
+        if state.lives and judged.lists.condition[i] == NORMAL:
+            state.lives.pop(machine, None)
+        return None
+    n = int(judged.verdicts.life_n[i])
+    if n:
+        trend = fit(judged.verdicts.life_h[i, :n], judged.verdicts.life_level[i, :n])
+        state.lives[machine] = remaining_life(trend, state.failure_level)
+    return state.lives.get(machine)
 
 
 def _explain(

@@ -143,6 +143,8 @@ def _maintenance(state: StreamState, action: Action) -> list[AlarmChange]:
         memory.condition[m] = LEARNING
     state.advised.pop(action.machine, None)
     state.sensors.pop(action.machine, None)
+    state.lives.pop(action.machine, None)
+    memory.life_n[m] = 0
     return state.book.dismiss(action.machine, action.time_ns, action.by, "maintenance")
 
 

@@ -30,6 +30,8 @@ N_COUNTS = 8
 POT_LEVEL, POT_N, POT_EXCESSES, POT_SUM, POT_SQUARES = range(5)
 
 
+LIFE_POINTS = 64
+FIRST_GAP_S = 1.0
 SLOPE_PRIOR = 4.0
 """Variance of a slope before anything is known, in units of the slot's own variance."""
 
@@ -46,7 +48,8 @@ class Memory(NamedTuple):
     fast_n, level: (M, S) smoothed evidence; pot: (M, 5) tail of healthy evidence; threshold, multiplier,
     allowance: (M,) the level of evidence, and what verdicts made of it and of the limits of physics;
     velocity_mm_s: (M,) smoothed; health_by: (M, C); health, ratio, physics: (M,); condition, regime_now:
-    (M,); counts: (M, 8).
+    (M,); counts: (M, 8); life_h, life_level: (M, LIFE_POINTS) when and how loud, life_n of them, life_gap_s
+    apart.
     """
 
     last_ns: Ints
@@ -82,6 +85,10 @@ class Memory(NamedTuple):
     condition: Ints
     regime_now: Ints
     counts: Ints
+    life_h: Floats
+    life_level: Floats
+    life_n: Ints
+    life_gap_s: Floats
 
 
 class Given(NamedTuple):
@@ -155,6 +162,10 @@ def new_memory(n_machines: int, smoothing: float) -> Memory:
         condition=np.zeros(m, np.int64),
         regime_now=np.full(m, -1, np.int64),
         counts=np.zeros((m, N_COUNTS), np.int64),
+        life_h=np.zeros((m, LIFE_POINTS)),
+        life_level=np.zeros((m, LIFE_POINTS)),
+        life_n=np.zeros(m, np.int64),
+        life_gap_s=np.full(m, FIRST_GAP_S),
     )
 
 

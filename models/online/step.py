@@ -17,6 +17,7 @@ from models.health.assess import (
     STOPPED,
     THERMAL,
     UNKNOWN,
+    WARNING,
     assess,
     is_risky,
     next_condition,
@@ -24,6 +25,7 @@ from models.health.assess import (
     physics_of_temperature,
     physics_of_velocity,
 )
+from models.life.history import note_level
 from models.online.baseline import (
     is_still,
     learn_point,
@@ -46,7 +48,7 @@ from models.online.layout import (
     Ints,
     Tables,
 )
-from models.online.memory import LATE_ROWS, ROWS_SEEN, UP_ROWS
+from models.online.memory import LATE_ROWS, LIFE_POINTS, ROWS_SEEN, UP_ROWS
 from models.online.threshold import learn_tail, pot_threshold
 from models.regime import IDLE_STATE, TRANSIENT, find_regime, is_stopped, remember_context
 
@@ -66,14 +68,15 @@ NORMAL_TRUST = 0.5
 C = len(COMPONENTS)
 
 # Bits of Verdicts.flags.
-LATE, PASSING, SETTLING, WARMING, DEAD, SATURATED, RISKY, STANDS, SILENT = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+LATE, PASSING, SETTLING, WARMING, DEAD, SATURATED, RISKY, STANDS, SILENT, NOTED = (1 << i for i in range(10))
 
 
 class Verdicts(NamedTuple):
     """What the kernel says of n rows.
 
     condition, previous, regime, zone, flags, top_slot, loud_slot: (n,); ratio, threshold, health, physics,
-    velocity_mm_s, multiplier, running_s, regime_rows, loud: (n,); health_by: (n, C); evidence, level: (n, S).
+    velocity_mm_s, multiplier, running_s, regime_rows, loud: (n,); health_by: (n, C); evidence, level: (n, S);
+    life_n, life_h, life_level: the history of the level, only where a suspicious machine got a new point.
     They hold what was true at each row: the memory has moved on to the end of the batch.
     """
 
@@ -96,6 +99,9 @@ class Verdicts(NamedTuple):
     health_by: Floats
     evidence: Floats
     level: Floats
+    life_n: Ints
+    life_h: Floats
+    life_level: Floats
 
 
 def room_for(n: int) -> Verdicts:
@@ -127,6 +133,9 @@ def room_for(n: int) -> Verdicts:
         health_by=np.zeros((n, C)),
         evidence=np.full((n, MAX_SLOTS), np.nan),
         level=np.zeros((n, MAX_SLOTS)),
+        life_n=whole(),
+        life_h=np.zeros((n, LIFE_POINTS)),
+        life_level=np.zeros((n, LIFE_POINTS)),
     )
 
 
@@ -269,7 +278,8 @@ def _judge_running(
         physics[c] /= mem.allowance[m]
     assess(mem, m, threshold, per_component, physics, judged, settling)
     condition = next_condition(mem, dia, m, t_ns, not judged)
-    flags = (SETTLING if settling else 0) | (0 if judged else WARMING)
+    noted = judged and note_level(mem, m, t_ns, loud)
+    flags = (SETTLING if settling else 0) | (0 if judged else WARMING) | (NOTED if noted else 0)
     return condition, zone, flags, top_slot, loud_slot
 
 
@@ -313,6 +323,9 @@ def step_rows(
         if loud_slot >= 0:
             out.loud[i] = loudest_level(mem, tab, m, mem.regime_now[m])[0]
         out.level[i] = mem.level[m]
+        if flags & NOTED and condition >= WARNING:
+            out.life_n[i] = mem.life_n[m]
+            out.life_h[i], out.life_level[i] = mem.life_h[m], mem.life_level[m]
         _say_numbers(mem, m, i, out)
 
 

@@ -191,3 +191,18 @@ def test_rows_with_nothing_to_watch_say_nothing(plant, fold):
     _, judgements, alarms, advice = judge(state, (row,), (), 1)
     assert judgements[0].condition == Condition.UNKNOWN
     assert (alarms, advice) == ((), ())
+
+
+def test_a_suspicious_machine_says_how_long_it_may_last(plant, rows, fold):
+    state, machine = new_state(plant, replace(DEMO, failure_db=30.0)), rows()
+    calm = fold(state, machine.calm(80))
+    assert all(judgement.remaining_life is None for judgement in calm.judgements)
+    said = fold(state, machine.growing(200, to=12.0))
+    lives = [
+        judgement.remaining_life for judgement in said.judgements if judgement.remaining_life is not None
+    ]
+    assert lives[0].hours is None
+    last = lives[-1]
+    true_s = 200 * (30.0 / 20.0 * np.log(10.0)) / np.log(12.0) - 200
+    assert last.lower_hours < last.hours < last.upper_hours
+    assert 0.6 < last.hours * 3600 / true_s < 1.6

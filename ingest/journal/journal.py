@@ -128,7 +128,12 @@ class Journal:
     def checkpoint(self) -> int:
         """Move the write-ahead log into the file; pages left in the log. The keeper does it in a thread."""
         with self._lock:
-            _, pages, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            try:
+                _, pages, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname not in DISK_FULL:
+                    raise
+                pages, moved = LONG_LOG_PAGES, 0  # no room to tidy up: the log holds everything, try later
         return self.checkpointed(int(pages), int(moved))
 
     def checkpointed(self, pages: int, moved: int) -> int:
@@ -255,9 +260,9 @@ class Journal:
         return tuple(msgspec.msgpack.decode(body, type=ClockVerdict) for (body,) in found)
 
     def close(self) -> None:
-        """Checkpoint and close."""
+        """Checkpoint, if there is room for it, and close."""
+        self.checkpoint()
         with self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.close()
 
 

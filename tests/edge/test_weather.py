@@ -104,6 +104,7 @@ def test_a_broker_killed_on_the_way_loses_nothing(broker: Any, make_host: Make, 
     settle(host, agent)
 
 
+@pytest.mark.full
 def test_mqtt_5_does_the_same(mosquitto: Any, make_host: Make, make_agent: Make) -> None:
     host = make_host(mosquitto.port, version="5")
     agent = make_agent(mosquitto.port, mqtt_version="5")
@@ -139,6 +140,7 @@ def test_a_dcmd_is_refused_and_counted_and_the_machine_runs_on(make_host: Make, 
     settle(host, agent)
 
 
+@pytest.mark.full
 def test_the_host_gets_longer_waveforms_for_a_while_and_only_so_often(
     make_host: Make, make_agent: Make
 ) -> None:

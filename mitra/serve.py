@@ -18,7 +18,7 @@ from ingest.contract.plant import Plant
 from mitra.broker import NoBrokerError
 from mitra.exits import PersonError
 from mitra.external import check_broker
-from mitra.house import House, Ports, secrets_of
+from mitra.house import House, Ports, secrets_of, write_config
 from mitra.layout import Layout, make_folder, read_plant, writing
 from mitra.supervisor import Supervisor, listens, port_is_free
 
@@ -58,6 +58,7 @@ class Serving(msgspec.Struct, frozen=True):
     urls: dict[str, str]
     gateways: tuple[str, ...]
     alive: dict[str, bool] = {}
+    pids: dict[str, int] = {}
     restarts: dict[str, int] = {}
 
 
@@ -69,6 +70,7 @@ class Serve:
     house: House
     supervisor: Supervisor
     _lock: int
+    _accounts_ns: int = 0
 
     @property
     def urls(self) -> dict[str, str]:
@@ -100,12 +102,25 @@ class Serve:
             start(house.control())
             start(house.page())
         told("screens")
-        at = LOCAL if self.request.host in WILDCARD else self.request.host
-        start(replace(house.screens(), ready=listens(at, self.request.screens_port)))
+        self._start_screens()
         for gateway in house.plant.gateway if self.request.with_gateways else ():
             told(f"gateway {gateway.id}")
             start(house.edge(gateway.id))
         self.note()
+
+    def _start_screens(self) -> None:
+        at = LOCAL if self.request.host in WILDCARD else self.request.host
+        self._accounts_ns = self.house.layout.users.stat().st_mtime_ns
+        self.supervisor.start(replace(self.house.screens(), ready=listens(at, self.request.screens_port)))
+
+    def accounts_changed(self) -> bool:
+        """Whether `mitra user` wrote since the screens were started."""
+        return self.house.layout.users.stat().st_mtime_ns != self._accounts_ns
+
+    def restart_screens(self) -> None:
+        """Let the screens read the accounts again; who is signed in stays so. Raises StartError."""
+        self.supervisor.stop_one("screens")
+        self._start_screens()
 
     def note(self) -> None:
         """Write down what runs, for `mitra status`. Raises PersonError when the disk does not take it."""
@@ -115,7 +130,8 @@ class Serve:
             broker=self.broker,
             urls=self.urls,
             gateways=tuple(one.id for one in self.house.plant.gateway),
-            alive=self.supervisor.alive(),
+            alive=(alive := self.supervisor.alive()),
+            pids={name: self.supervisor.pid(name) for name in alive},
             restarts=self.supervisor.restarts(),
         )
         path = self.house.layout.serving
@@ -171,12 +187,10 @@ def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) ->
 
 def screen_settings(request: ServeRequest, layout: Layout) -> Mapping[str, Any]:
     """What the screens of a real plant are told beyond a demo's: people have accounts, or only look."""
-    settings: dict[str, Any] = {"host": request.host, "public_url": request.public_url}
-    if not request.with_control:
-        settings["control_url"] = ""
-    if layout.users.exists():
-        settings["users"] = str(layout.users)
-    return settings
+    if not layout.users.exists():
+        write_config(layout.users, {})
+    settings = {"host": request.host, "public_url": request.public_url, "users": str(layout.users)}
+    return settings if request.with_control else {**settings, "control_url": ""}
 
 
 def can_be_stopped(house: House) -> None:

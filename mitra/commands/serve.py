@@ -82,6 +82,8 @@ def serve(
         _welcome(running)
         while not closing.wait(NOTE_S):
             running.note()
+            if running.accounts_changed():
+                _restart_screens(running)
         err.print("stopping, the gateways first")
     except StartError as error:
         raise PersonError("missing", f"The plant is not served: {error}") from error
@@ -94,15 +96,22 @@ def _start(running: Serve) -> None:
         running.start(lambda what: status.update(f"starting {what}"))
 
 
+def _restart_screens(running: Serve) -> None:
+    err.print("accounts changed: the screens start again")
+    try:
+        running.restart_screens()
+    except StartError as error:
+        err.print(f"{error}; the plant runs on, and they are tried again", highlight=False, markup=False)
+
+
 def _welcome(running: Serve) -> None:
     say(f"broker     {running.broker}")
     for what, url in running.urls.items():
         say(f"{what:10} {url}")
-    users = running.house.layout.users
-    if not users.exists():
+    if running.house.layout.users.stat().st_size == 0:
         err.print(
             "Nobody has an account yet, so the screens only show: "
-            f"`mitra user add NAME --role technician --data {running.request.data}`, then start again.",
+            f"`mitra user add NAME --role technician --data {running.request.data}`.",
             highlight=False,
             soft_wrap=True,
         )

@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Accounts of the screens: add, list
 
 Data = Annotated[Path | None, typer.Option(help="The data folder of the plant: its accounts file.")]
 Users = Annotated[Path | None, typer.Option(help="An accounts file (`users` of the screens' configuration).")]
-AGAIN = "The screens read it when they start: start them again."
+AGAIN = "`mitra serve` reads it within seconds, screens that run alone at their next start."
 
 
 def accounts_file(data: Path | None, users: Path | None) -> Path:

@@ -18,7 +18,6 @@ from typing import Annotated, Literal
 import msgspec
 
 from ingest.acquire import Acquire
-from ingest.acquire import Acquire
 from ingest.contract.actions import Action
 from ingest.contract.approval.topics import request_topic
 from ingest.contract.ids import ID_PATTERN
@@ -134,7 +133,6 @@ def run(config: AnalyticsConfig) -> None:
         snapshots=snapshots_of(server / "snapshots", plant, settings),
         on_advice=ask,
         metrics=MetricsFile(server / "ingest.metrics"),
-        acquire=Acquire(plant.site, gate.node_of),
         policy=StreamPolicy(max_blocks=config.max_blocks, max_wait_ms=config.max_wait_ms),
         acquire=Acquire(plant.site, gate.node_of),
     )

@@ -8,6 +8,7 @@ from dashboards.reasons import top
 from dashboards.words import CONDITIONS, FAULTS, LEVELS, ZONES, called, sentence_case
 from ingest.contract.rows import RemainingLife
 
+AT_THE_LIMIT_H = 1 / 60
 ABNORMAL = frozenset({Level.ALARM, Level.WARNING})
 
 
@@ -68,12 +69,16 @@ def life(found: RemainingLife | None, language: Language) -> str:
     """Remaining life, or that it is too early to say."""
     if found is None or found.hours is None:
         return language.say(N_("too early to say"))
+    if found.hours < AT_THE_LIMIT_H:
+        return language.say(N_("limit reached"))
     return language.span(found.hours * 3600)
 
 
 def life_range(found: RemainingLife | None, language: Language) -> str:
     """Its 90 % interval, "" when there is none."""
     if found is None or found.lower_hours is None or found.upper_hours is None:
+        return ""
+    if found.upper_hours < AT_THE_LIMIT_H:
         return ""
     low, high = language.span(found.lower_hours * 3600), language.span(found.upper_hours * 3600)
     return language.say(N_("90 %: {low} to {high}")).format(low=low, high=high)

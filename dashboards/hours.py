@@ -132,9 +132,15 @@ def hour_of(
     tariff: Tariff,
     shifts: tuple[Shift, ...],
     zone: ZoneInfo,
+    seen_ns: tuple[int, int] | None = None,
 ) -> Hour:
-    """Everything that the screens want to know of one hour."""
-    end_ns = start_ns + HOUR_NS
+    """Everything that the screens want to know of one hour.
+
+    seen_ns: from when to when the machine could be heard, when that is not the whole hour: planned time
+    before it was born or after now is not planned time that nobody watched.
+    """
+    first_ns, end_ns = seen_ns or (start_ns, start_ns + HOUR_NS)
+    first_ns, end_ns = max(first_ns, start_ns), min(end_ns, start_ns + HOUR_NS)
     local = datetime.fromtimestamp(start_ns / NS_PER_S, UTC).astimezone(zone)
     holds = holds_s(samples.times_ns, end_ns)
     mode = modes(samples, machine)
@@ -154,7 +160,7 @@ def hour_of(
         known_s=float(holds[known].sum()),
         running_s=float(holds[mode == RUNNING].sum()),
         idle_s=float(holds[idle].sum()),
-        planned_s=_planned_seconds(shifts, local),
+        planned_s=_planned_seconds(shifts, local, first_ns, end_ns),
         planned_known_s=float(holds[known & planned].sum()),
         planned_running_s=float(holds[(mode == RUNNING) & planned].sum()),
         made=counted(samples.total),
@@ -204,13 +210,12 @@ def _planned(times_ns: Times, shifts: tuple[Shift, ...], local: datetime, start_
     return found
 
 
-def _planned_seconds(shifts: tuple[Shift, ...], local: datetime) -> float:
-    if not shifts:
-        return 3600.0
-    start_ns = int(local.timestamp()) * NS_PER_S
-    total, until = 0, start_ns
-    for a, b in sorted(_spans_ns(shifts, local)):
-        a, b = max(a, until), min(b, start_ns + HOUR_NS)  # noqa: PLW2901 (clipped to the hour)
+def _planned_seconds(shifts: tuple[Shift, ...], local: datetime, first_ns: int, end_ns: int) -> float:
+    """Planned seconds in [first_ns, end_ns); overlapping shifts count once."""
+    spans = _spans_ns(shifts, local) if shifts else [(first_ns, end_ns)]
+    total, until = 0, first_ns
+    for start, stop in sorted(spans):
+        a, b = max(start, until), min(stop, end_ns)
         if b > a:
             total, until = total + b - a, b
     return total / NS_PER_S

@@ -108,7 +108,7 @@ class Ledger:
                     continue
                 if start_ns < current and computed >= MAX_HOURS_A_ROUND:
                     return computed
-                hour = self._computed(reader, facts[name], latest[name], start_ns)
+                hour = self._computed(reader, facts[name], latest[name], start_ns, (first_ns, now_ns))
                 over = now_ns >= start_ns + HOUR_NS + LATE_NS
                 self._write(hour, complete=over and hour.metered_s >= COMPLETE_S)
                 computed += 1
@@ -132,10 +132,18 @@ class Ledger:
             ).fetchall()
         return set(rows)
 
-    def _computed(self, reader: Reader, machine: Machine, latest: Latest, start_ns: int) -> Hour:
+    def _computed(
+        self, reader: Reader, machine: Machine, latest: Latest, start_ns: int, seen_ns: tuple[int, int]
+    ) -> Hour:
         samples = samples_of(reader, machine.id, latest.scalars, start_ns, start_ns + HOUR_NS)
         return hour_of(
-            machine, start_ns, samples, tariff=self._plant.tariff, shifts=self._plant.shift, zone=self._zone
+            machine,
+            start_ns,
+            samples,
+            tariff=self._plant.tariff,
+            shifts=self._plant.shift,
+            zone=self._zone,
+            seen_ns=seen_ns,
         )
 
     def _write(self, hour: Hour, *, complete: bool) -> None:

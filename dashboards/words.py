@@ -48,7 +48,7 @@ FAULTS: dict[str, str] = {
     "looseness": N_("mechanical looseness"),
     "gear": N_("gear"),
     "cavitation": N_("cavitation"),
-    "electrical": N_("electrical fault"),
+    "electrical": N_("electrical"),
     "lubrication": N_("lubrication"),
     "overheating": N_("overheating"),
     "temperature": N_("temperature"),

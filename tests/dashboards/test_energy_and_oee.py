@@ -90,6 +90,20 @@ def test_stops_count_in_planned_time_only_and_join_across_hours() -> None:
     assert stop.seconds == 2400.0
 
 
+def test_planned_time_before_the_first_word_and_after_now_is_not_missing() -> None:
+    seen_ns = (FIVE_PM + 600 * S, FIVE_PM + 1_200 * S)
+    found = hour_of(
+        PRESS,
+        FIVE_PM,
+        samples([30.0] * 10, [2.0] * 10, start_ns=FIVE_PM + 600 * S),
+        tariff=TARIFF,
+        shifts=(),
+        zone=JAKARTA,
+        seen_ns=seen_ns,
+    )
+    assert found.planned_s == found.planned_known_s == found.metered_s == 600.0
+
+
 def test_peak_hours_may_run_past_midnight() -> None:
     night = Tariff(peak_from="22:00", peak_to="06:00")
     found = hour_of(

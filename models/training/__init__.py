@@ -3,8 +3,10 @@
 from models.training.card import card
 from models.training.content import from_files, to_files
 from models.training.detectors import KINDS
+from models.training.files import Lessons, compare, gate_lines, read_golden, read_history, train_challenger
 from models.training.frame import Frame, data_hash, join, targets
 from models.training.replay import GoldenStretch, evaluation
+from models.training.shadow import ShadowReport, shadow
 from models.training.train import BatchModel, Trained, TrainingError, train
 
 __all__ = [
@@ -12,14 +14,22 @@ __all__ = [
     "BatchModel",
     "Frame",
     "GoldenStretch",
+    "Lessons",
+    "ShadowReport",
     "Trained",
     "TrainingError",
     "card",
+    "compare",
     "data_hash",
     "evaluation",
     "from_files",
+    "gate_lines",
     "join",
+    "read_golden",
+    "read_history",
+    "shadow",
     "targets",
     "to_files",
     "train",
+    "train_challenger",
 ]

@@ -1,28 +1,40 @@
 """Batch training on a made-up plant: what is learnt, what is refused, what the registry gets."""
 
+import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 
 from ingest.contract.actions import Verdict
 from models.labels import Label
-from models.registry import Evaluation, GoldenCase, Registry, Signer, judge
+from models.registry import Evaluation, GoldenCase, RefusedError, Registry, Signer, judge
 from models.training import (
     KINDS,
     Frame,
     GoldenStretch,
+    Lessons,
     Trained,
     TrainingError,
     card,
+    compare,
     data_hash,
     evaluation,
     from_files,
+    gate_lines,
     join,
+    read_golden,
+    read_history,
+    shadow,
     targets,
     to_files,
     train,
+    train_challenger,
 )
 from models.training.frame import FAULTY, HEALTHY, UNKNOWN
 
@@ -180,23 +192,79 @@ def test_golden_stretches_train_nothing() -> None:
     assert np.array_equal(one.model.detector.raw(frame.values), two.model.detector.raw(frame.values))
 
 
-def test_a_better_model_is_promoted_and_a_rollback_gives_the_same_bits(tmp_path) -> None:
-    frame, _ = plant()
+def test_a_better_model_is_promoted_and_a_rollback_gives_the_same_bits(tmp_path: Path) -> None:
+    frame, labels = plant()
     signer, registry = Signer.new(), Registry(tmp_path)
     registry.trust("training", signer.public)
+    who = {"by": "Siti", "reason": "foresees failures earlier", "now_ns": START}
     for kind in ("isolation-forest", "failure-horizon"):
         registry.add(learnt(kind).manifest, to_files(learnt(kind).model), signer)
-    who = {"by": "Siti", "reason": "foresees failures earlier", "now_ns": START}
-    registry.challenge("plant", 1, **who)
-    before = from_files(registry.champion("plant").files).score(frame)  # type: ignore[union-attr]
-    registry.challenge("plant", 2, **who)
-    verdict = judge(judged(learnt("isolation-forest"), "plant@1"), judged(learnt(), "plant@2"), cases(frame))
+    lessons = Lessons(frame, labels, golden_set(frame), HORIZON)
+    with pytest.raises(RefusedError, match="to compare"):
+        compare(registry, "plant", lessons)
+    registry.challenge("plant", 1, **who)  # type: ignore[arg-type]
+    before = champion_scores(registry, frame)
+    registry.challenge("plant", 2, **who)  # type: ignore[arg-type]
+    verdict = compare(registry, "plant", lessons)
     assert verdict.passed, verdict.failures
-    registry.promote("plant", verdict, **who)
-    assert registry.champion("plant").manifest.kind == "failure-horizon"  # type: ignore[union-attr]
-    registry.rollback("plant", **who)
-    after = from_files(registry.champion("plant").files).score(frame)  # type: ignore[union-attr]
-    assert np.array_equal(before, after)
+    assert {line["passed"] for line in gate_lines(verdict)} == {"yes"}
+    registry.promote("plant", verdict, **who)  # type: ignore[arg-type]
+    assert not np.array_equal(champion_scores(registry, frame), before)
+    registry.rollback("plant", **who)  # type: ignore[arg-type]
+    assert np.array_equal(champion_scores(registry, frame), before)
+
+
+def champion_scores(registry: Registry, frame: Frame) -> np.ndarray:
+    model = registry.champion("plant")
+    assert model is not None
+    return from_files(model.files).score(frame)
+
+
+def test_a_new_model_runs_in_the_shadow_of_the_champion(tmp_path: Path) -> None:
+    frame, labels = plant()
+    signer, registry = Signer.new(), Registry(tmp_path)
+    registry.trust("training", signer.public)
+    lessons = Lessons(frame, labels, golden_set(frame), HORIZON)
+    who = {"by": "Siti", "reason": "the weekly training", "now_ns": START, "code_version": "0.1.0"}
+    for _ in range(2):
+        train_challenger(registry, signer, "plant", "pca-t2-q", lessons, **who)  # type: ignore[arg-type]
+    standing = registry.standing("plant")
+    assert (standing.champion, standing.challenger) == (1, 2)
+    report = shadow(learnt("pca-t2-q").model, learnt().model, frame)
+    assert report.days == MACHINES * DAYS
+    assert report.both >= MACHINES // 2
+    assert len(report.differing) == report.only_champion + report.only_challenger
+    same = shadow(learnt().model, learnt().model, frame)
+    assert (same.only_champion, same.only_challenger) == (0, 0)
+
+
+def test_history_is_read_from_parquet_and_csv(tmp_path: Path) -> None:
+    frame, _ = plant()
+    rows = pa.table(
+        {
+            "machine": [frame.machines[k] for k in frame.machine],
+            "group": [frame.groups[k] for k in frame.machine],
+            "time_ns": frame.time_ns,
+            **{name: frame.values[:, k] for k, name in enumerate(frame.columns)},
+        }
+    )
+    pq.write_table(rows, tmp_path / "history.parquet")
+    read = read_history([tmp_path / "history.parquet"])
+    assert data_hash(read, ()) == data_hash(frame, ())
+    pacsv.write_csv(rows, tmp_path / "history.csv")
+    assert np.allclose(read_history([tmp_path / "history.csv"]).values, frame.values)
+    with pytest.raises(TrainingError, match="has no column mesin"):
+        read_history([tmp_path / "history.csv"], machine="mesin")
+
+
+def test_golden_cases_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "golden.json"
+    case = {"case_id": "a", "group": "pump", "machine": "pump-0", "from_ns": 1, "to_ns": 2, "faulty": True}
+    path.write_text(json.dumps([case]), "utf-8")
+    assert read_golden(path) == (GoldenStretch(GoldenCase("a", "pump", True), "pump-0", 1, 2),)
+    path.write_text("{", "utf-8")
+    with pytest.raises(TrainingError, match="not a list of golden cases"):
+        read_golden(path)
 
 
 def cases(frame: Frame) -> tuple[GoldenCase, ...]:

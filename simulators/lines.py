@@ -179,7 +179,9 @@ def synthesise(
     height = amplitude[:, None, :].astype(np.float32)
     left = np.concatenate([height * coarse_cos, -height * coarse_sin], axis=2)
     right = np.concatenate([fine_cos, fine_sin], axis=0)
-    wave: Signal = (left.reshape(-1, left.shape[2]) @ right).reshape(len(amplitude), -1)
+    # Sizes are said, not inferred: no line at all, as when a machine runs out, is silence.
+    flat = left.reshape(len(amplitude) * n_rows, left.shape[2])
+    wave: Signal = (flat @ right).reshape(len(amplitude), n_rows * _ROW)
     return wave[:, :n_samples]
 
 

@@ -215,6 +215,18 @@ def test_a_stopped_machine_is_silent_and_its_meter_stands_still_until_it_is_star
     assert after[ENERGY_KWH] > at_rest[ENERGY_KWH]
 
 
+@pytest.mark.parametrize("fault", [None, FaultKind.BEARING_OUTER])
+def test_a_machine_that_runs_out_is_heard_at_every_speed_down_to_rest(fault: FaultKind | None) -> None:
+    model = machine(fault)
+    model.stop(T0)
+    speeds = []
+    for second in range(180):
+        assert np.isfinite(model.block(T0 + second * SECOND).signal_g).all()
+        speeds.append(model.scalars(T0 + second * SECOND)[SPEED_RPM])
+    assert speeds[0] > 1_000
+    assert speeds[-1] == 0
+
+
 def test_speed_slips_under_load() -> None:
     model = MachineModel("gearbox", 75.0, 1460.0, seed=2, pattern=ALWAYS)
     moments = [model.moment(T0 + step * 600 * SECOND) for step in range(100)]

@@ -34,7 +34,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 20) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
     """Poll until what() is truthy; the last answer, or AssertionError when time is over."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -138,6 +138,7 @@ def opc_server() -> Iterator[tuple[str, str, str, str]]:
     thread.join(20)
 
 
+@pytest.mark.full
 def test_an_opcua_method_stops_and_is_read_back(opc_server: tuple[str, str, str, str]) -> None:
     url, motor, method, state = opc_server
     output = OpcUaMethod("fan-1", url=url, object_id=motor, method_id=method, state_id=state)

@@ -73,7 +73,9 @@ class Inbox:
         self._clock_ns = clock_ns
         self._watermarks = Watermarks(host.site, gate.runs_of)
         self._ready = threading.Condition()
-        self._queue: deque[tuple[str, bytes, int]] = deque()
+        self._queue: deque[tuple[str, bytes | None, int]] = deque()
+        """Topic, payload and time of reception; a node and None where messages of it were lost here."""
+        self._torn: set[str] = set()
         self._queue_bytes = 0
         self._stopped = False
         self._closed_for = ""
@@ -107,6 +109,8 @@ class Inbox:
                 if full or shut:
                     self._lose(topic, shut or "overload", now_ns)
                     continue
+                if self._torn:
+                    self._mend(topic, now_ns)
                 self._queue.append((topic, raw, now_ns))
                 self._queue_bytes += len(raw)
                 n_taken += 1
@@ -119,6 +123,8 @@ class Inbox:
         topic = parse_topic(text)
         if isinstance(topic, Rejected):
             return
+        if len(self._torn) < self.policy.max_waiting:
+            self._torn.add(topic.node)
         machine = topic.device if topic.kind in DEVICE_KINDS else topic.node
         loss = self._lost.get((topic.node, machine))
         if loss is not None:
@@ -126,6 +132,13 @@ class Inbox:
             loss.to_ns = now_ns
         elif len(self._lost) < self.policy.max_waiting:
             self._lost[topic.node, machine] = _Loss(1, now_ns, now_ns)
+
+    def _mend(self, text: str, now_ns: int) -> None:
+        """Mark where a node's sequence was torn by us, so that it is not asked to account for it."""
+        topic = parse_topic(text)
+        if not isinstance(topic, Rejected) and topic.node in self._torn:
+            self._torn.discard(topic.node)
+            self._queue.append((topic.node, None, now_ns))
 
     @property
     def waiting(self) -> int:
@@ -174,7 +187,10 @@ class Inbox:
             if taken is None:
                 return
             for topic, raw, receive_ns in taken:
-                self._handle(self.host.receive(topic, raw, receive_ns))
+                if raw is None:
+                    self.host.forgive(topic)
+                else:
+                    self._handle(self.host.receive(topic, raw, receive_ns))
             now_ns = self._clock_ns()
             self._handle(self.host.tick(now_ns))
             self._release()
@@ -183,7 +199,7 @@ class Inbox:
                 yield intake
             self._tell(self._watermarks.announcements(now_ns))
 
-    def _wait(self, max_blocks: int, max_wait_s: float) -> list[tuple[str, bytes, int]] | None:
+    def _wait(self, max_blocks: int, max_wait_s: float) -> list[tuple[str, bytes | None, int]] | None:
         with self._ready:
             if not self._queue and not self._stopped:
                 self._ready.wait(IDLE_S)
@@ -198,13 +214,12 @@ class Inbox:
             n = len(self._queue)
             n = min(n, 4 * max_blocks if n > 2 * max_blocks else max_blocks)
             taken = [self._queue.popleft() for _ in range(n)]
-            self._queue_bytes -= sum(len(raw) for _, raw, _ in taken)
+            self._queue_bytes -= sum(len(raw) for _, raw, _ in taken if raw is not None)
             lost, self._lost = self._lost, {}
             unread, self._unread = self._unread, Counter()
         for name, more in unread.items():
             self.gate.count(name, more)
         for (node, machine), loss in lost.items():
-            self.host.forgive(node)
             self.gate.declare(
                 Gap(node, machine, loss.from_ns, loss.to_ns, loss.n_messages, "host_overloaded")
             )

@@ -123,20 +123,39 @@ class Parser:
         self._rest = bytearray()
 
     def feed(self, data: bytes | memoryview) -> Iterator[Packet | Received]:
-        """The packets that are whole now. Raises ProtocolError."""
-        self._rest += data
-        rest, at, end = self._rest, 0, len(self._rest)
-        view = memoryview(rest)
-        try:
-            while True:
-                size, body = _size(view, at, end)
-                if body < 0 or body + size > end:
-                    break
-                yield self._read(view[at], view[body : body + size])
-                at = body + size
-        finally:
-            view.release()
-            del rest[:at]
+        """The packets that are whole now. Raises ProtocolError.
+
+        Packets are read where they lie; only one that began in an earlier read is put together first.
+        """
+        view = memoryview(data)
+        at, end = 0, len(view)
+        if self._rest:
+            at = self._complete(view)
+            size, body = _size(self._rest, 0, len(self._rest))
+            if body < 0 or body + size > len(self._rest):
+                return
+            packet = self._read(self._rest[0], memoryview(bytes(self._rest))[body:])
+            self._rest.clear()
+            yield packet
+        while True:
+            size, body = _size(view, at, end)
+            if body < 0 or body + size > end:
+                break
+            yield self._read(view[at], view[body : body + size])
+            at = body + size
+        self._rest += view[at:]
+
+    def _complete(self, view: memoryview) -> int:
+        """Move to the packet that was begun what belongs to it; how many bytes."""
+        at = 0
+        while at < len(view):
+            size, body = _size(self._rest, 0, len(self._rest))
+            missing = 1 if body < 0 else body + size - len(self._rest)
+            if missing == 0:
+                break
+            self._rest += view[at : at + missing]
+            at += min(missing, len(view) - at)
+        return at
 
     def _read(self, head: int, body: memoryview) -> Packet | Received:
         kind = head >> 4
@@ -174,7 +193,7 @@ class Parser:
         return Received(topic, bytes(body[at:]), number)
 
 
-def _size(view: memoryview, at: int, end: int) -> tuple[int, int]:
+def _size(view: memoryview | bytearray, at: int, end: int) -> tuple[int, int]:
     """Size and start of the body of the packet at `at`; the start is -1 while the header is not whole."""
     size, shift = 0, 0
     for i in range(at + 1, at + 5):

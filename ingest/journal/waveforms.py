@@ -9,6 +9,8 @@ from ingest.contract.rows import Condition
 from ingest.contract.values import Message
 
 NS_PER_S = 1_000_000_000
+FIRST_SHARE = 10.0
+"""How many times its budget a plant may write while each of its machines is seen for the first time."""
 SUSPICIOUS = frozenset({Condition.WARNING, Condition.ALARM})
 
 
@@ -56,6 +58,7 @@ class WaveformRule:
         self._machines: dict[str, _Machine] = {}
         self._mean_bytes = 0.0
         self._suspicious = 0
+        self._next_first_ns = 0
         self._ring: deque[Recent] = deque()
         self._ring_bytes = 0
 
@@ -75,14 +78,23 @@ class WaveformRule:
         """Why this block is kept ("alarm" or "sample"), or "" when it is not."""
         self._mean_bytes += 0.01 * (n_bytes - self._mean_bytes) if self._mean_bytes else n_bytes
         known = self._machines.get(machine)
-        if known is None:
-            self._machines[machine] = _Machine(receive_ns)
-            return "sample"
-        suspicious = known.condition in SUSPICIOUS
+        suspicious = known is not None and known.condition in SUSPICIOUS
+        if known is None or (known.kept_ns < 0 and not suspicious):
+            return self._first(machine, receive_ns, n_bytes)
         if known.kept_ns >= 0 and receive_ns - known.kept_ns < self._every_ns(suspicious):
             return ""
         known.kept_ns = receive_ns
         return "alarm" if suspicious else "sample"
+
+    def _first(self, machine: str, receive_ns: int, n_bytes: int) -> str:
+        """A machine that is seen first has a waveform at once, but a whole plant at its start takes turns."""
+        if receive_ns < self._next_first_ns:
+            return ""
+        pause_s = n_bytes / (FIRST_SHARE * self.policy.budget_bytes_s)
+        self._next_first_ns = max(self._next_first_ns, receive_ns) + int(pause_s * NS_PER_S)
+        known = self._machines.setdefault(machine, _Machine(-1))
+        known.kept_ns = receive_ns
+        return "sample"
 
     def _every_ns(self, suspicious: bool) -> float:
         policy = self.policy

@@ -246,6 +246,23 @@ def test_an_overloaded_inbox_drops_with_a_reason_and_declares_it(tmp_path: Path)
     ]
 
 
+def test_a_loss_of_our_own_asks_no_node_for_births(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, max_waiting=10)
+    plant.inbox.offer(*nbirth())
+    plant.inbox.offer(*dbirth(1))
+    for key in range(20):
+        plant.send(key, key + 2)
+    plant.thread.start()
+    wait(lambda: stored(plant) == 8)
+    plant.send(20, 22)
+    plant.send(21, 23)
+    wait(lambda: (plant.committed() or Committed(0, -1)).holds(21))
+    plant.stop()
+    rebirths = [send for send in plant.sent if b"Node Control/Rebirth" in send.payload]
+    assert rebirths == []
+    assert "sequence" not in {gap.reason for gap in Reader(tmp_path / "journal.db").gaps()}
+
+
 def test_a_quarantine_survives_a_restart_and_a_person_releases_it(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
     late = time.time_ns() - 7200 * 10**9

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from control.roster import read_public, refresh
 from edge.actuator.outputs import restart_at_the_machine
 from edge.actuator.panel import inhibit_path
 from ingest.contract.approval.messages import Envelope, ReceiptsWanted, sha256_hex
 from ingest.contract.approval.topics import Leaf
+from ingest.contract.approval.trust import write_bundle
 from tests.approval_rig import EDGE, SITE, Plant
 
 
@@ -115,6 +117,19 @@ def test_a_sign_count_that_falls_alarms_and_decides_nothing(plant: Plant) -> Non
         codes.append(plant.receipts()[-3].code)
         restart_at_the_machine(plant.switch_dir, "fan-1", "budi")
     assert codes == ["", "", "sign_count_fell", "sign_count_fell", ""]
+
+
+def test_a_newer_roster_may_come_over_the_link(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, roster_dir=str(tmp_path / "on-the-edge"))
+    proposal = plant.proposal("fan-1")
+    assert plant.approve(proposal, "budi").code == "roster_missing"
+    files = read_public(plant.roster_dir / "public")
+    plant.actuator.on_message(Leaf.ROSTER, write_bundle(files))
+    assert plant.approve(proposal, "budi").result == "confirmed"
+    refresh(plant.roster_dir, plant.now())
+    plant.actuator.on_message(Leaf.ROSTER, write_bundle(read_public(plant.roster_dir / "public")))
+    plant.actuator.on_message(Leaf.ROSTER, write_bundle(files))
+    assert plant.actuator.refused["roster_rollback"] == 1
 
 
 def test_there_is_no_remote_start(plant: Plant) -> None:

@@ -153,10 +153,13 @@ def _reword(alarm: Alarm, cause: str, event: str, time_ns: int, reasons: tuple[R
 def _clear(state: StreamState, row: FeatureRow, judged: Judged, in_alarm: bool) -> list[AlarmChange]:
     changes: list[AlarmChange] = []
     worst = _domain_health(judged)
-    for alarm in state.book.of(row.machine):
+    standing = state.book.of(row.machine)
+    for alarm in standing:
         if not alarm.active or alarm.domain == "sensor":
             continue
-        cooled = alarm.domain == "thermal" and worst["thermal"][0] > CALM_DOMAIN_ABOVE
+        # Beside another alarm, heat is an alarm of its own and ends on its own.
+        beside = any(one.active and one.domain not in {"thermal", "sensor"} for one in standing)
+        cooled = alarm.domain == "thermal" and beside and worst["thermal"][0] > CALM_DOMAIN_ABOVE
         if not in_alarm or cooled:
             alarm.health = worst[alarm.domain][0]
             change = state.book.clear(alarm, row.time_ns)

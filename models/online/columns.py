@@ -62,6 +62,10 @@ HARMONICS: dict[str, tuple[int, ...]] = {"bpfo": (1, 2, 3), "bpfi": (1, 2, 3), "
 """Harmonics that speak for a part. The third of BSF often falls on the second of BPFO."""
 
 
+LINE_WEIGHT = 0.8
+"""Neighbouring lines (a multiple of the speed, twice the mains) beat when the speed slips with load."""
+
+
 def _lines(part: str) -> Watch:
     sources = tuple(f"envelope_{part}_{harmonic}_g" for harmonic in HARMONICS[part])
     return Watch(f"envelope_{part}", "bearing", sources, floor=0.05)
@@ -77,20 +81,20 @@ VIBRATION: tuple[Watch, ...] = (
     Watch("band_10_100_g", "rotor", floor=0.05),
     Watch("displacement_rms_um", "rotor", floor=0.03),
     Watch("order_0_5_g", "rotor", floor=0.1, weight=0.5),
-    Watch("order_1_g", "rotor", floor=0.05),
-    Watch("order_2_g", "rotor", floor=0.05),
-    Watch("order_4_10_g", "rotor", floor=0.05),
-    Watch("mesh_g", "gear", floor=0.05),
-    Watch("mesh_sidebands_g", "gear", floor=0.05),
-    Watch("vane_g", "flow", floor=0.05),
-    Watch("line_2_g", "electrical", floor=0.05),
+    Watch("order_1_g", "rotor", floor=0.05, weight=LINE_WEIGHT),
+    Watch("order_2_g", "rotor", floor=0.05, weight=LINE_WEIGHT),
+    Watch("order_4_10_g", "rotor", floor=0.05, weight=LINE_WEIGHT),
+    Watch("mesh_g", "gear", floor=0.05, weight=LINE_WEIGHT),
+    Watch("mesh_sidebands_g", "gear", floor=0.05, weight=LINE_WEIGHT),
+    Watch("vane_g", "flow", floor=0.05, weight=LINE_WEIGHT),
+    Watch("line_2_g", "electrical", floor=0.05, weight=LINE_WEIGHT),
     Watch("band_1000_3000_g", "vibration", floor=0.02),
     Watch("band_3000_6000_g", "bearing", floor=0.02),
     Watch("band_6000_10000_g", "bearing", floor=0.02),
 )
 """Features of each axis (`features.table`)."""
 
-TEMPERATURE_WATCH = Watch("temperature", "thermal", transform=Transform.LINEAR, floor=1.5)
+TEMPERATURE_WATCH = Watch("temperature", "thermal", transform=Transform.LINEAR, floor=3.0, weight=0.6)
 
 IGNORED = frozenset(
     {

@@ -26,6 +26,7 @@ class RosterFiles:
         self._book = book
         self._seen: frozenset[tuple[str, int, int]] = frozenset()
         self._answer: Trusted | Rejected = Rejected(Code.ROSTER_MISSING)
+        self._judged_s = -1
         if book.fact("root") is None and pinned_root.exists():
             # Pinned once, at installation: a file that changes later is not believed.
             book.remember(root=pinned_root.read_bytes())
@@ -33,8 +34,10 @@ class RosterFiles:
     def current(self, now_s: int) -> Roster | Rejected:
         """The roster at this wall clock. Files are judged again when any of them changed."""
         seen = self._listing()
-        if seen != self._seen or isinstance(self._answer, Rejected):
-            self._seen = seen
+        is_old = isinstance(self._answer, Rejected) and now_s != self._judged_s
+        if seen != self._seen or is_old:
+            # At most once a second: a flood of envelopes must not buy a flood of signature checks.
+            self._seen, self._judged_s = seen, now_s
             self._answer = self._judge(self._read(), now_s)
         if isinstance(self._answer, Trusted) and now_s >= self._answer.expires:
             return Rejected(Code.ROSTER_STALE)

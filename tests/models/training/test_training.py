@@ -42,7 +42,7 @@ HOUR = 3600 * 10**9
 DAY = 24 * HOUR
 HORIZON = 4 * DAY
 MACHINES = 20
-DAYS = 40
+DAYS = 30
 START = 20_000 * DAY
 
 
@@ -139,7 +139,9 @@ def test_detectors_without_verdicts_find_them_too(kind: str) -> None:
     assert metric(trained, "false_alarm_days") < 0.1
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize(
+    "kind", ["failure-horizon", pytest.param("isolation-forest", marks=pytest.mark.full), "pca-t2-q"]
+)
 def test_the_same_data_and_seed_give_the_same_scores_and_files_keep_them(kind: str) -> None:
     frame, labels = plant()
     again = train(

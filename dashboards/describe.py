@@ -26,6 +26,7 @@ def live_words(now: MachineNow, language: Language) -> dict[str, str]:
         "health": language.number(judgement.health if judgement else None),
         "risk": language.percent(risk(now)) if judgement else language.say(N_("unknown")),
         "why": why(now, language),
+        "because": because(now, language),
         "life": life(judgement.remaining_life if judgement else None, language),
         "life_range": life_range(judgement.remaining_life if judgement else None, language),
         "fault": fault(now, language),
@@ -44,6 +45,11 @@ def state(now: MachineNow, language: Language) -> str:
 
 def why(now: MachineNow, language: Language) -> str:
     """The first reason, or the diagnosis, or the zone; never empty for what is abnormal."""
+    return because(now, language) or language.say(ZONES.get(now.zone, ZONES[""]))
+
+
+def because(now: MachineNow, language: Language) -> str:
+    """The first reason, or the diagnosis, or what the alarm is about; "" when there is nothing to explain."""
     judgement = now.judgement
     calling = now.calling or now.alarms
     reasons = (judgement.reasons if judgement else ()) or (calling[0].last.reasons if calling else ())
@@ -53,7 +59,7 @@ def why(now: MachineNow, language: Language) -> str:
         return sentence_case(called(FAULTS, judgement.fault, language))
     if calling:
         return sentence_case(called(FAULTS, calling[0].last.cause, language))
-    return language.say(ZONES.get(now.zone, ZONES[""]))
+    return ""
 
 
 def fault(now: MachineNow, language: Language) -> str:

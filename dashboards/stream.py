@@ -22,7 +22,7 @@ BEAT_S = 1.0
 WHOLE_PLANT_EVERY_S = 0.4
 """Viewers of the whole plant get at most this often a change: phones and the server breathe."""
 MAX_SHARED = 64
-MACHINE_PAGE_ONLY = frozenset({"heard", "speed", "fault", "life_range"})
+MACHINE_PAGE_ONLY = frozenset({"heard", "speed", "fault", "life_range", "because"})
 _ENCODE = msgspec.json.Encoder().encode
 
 

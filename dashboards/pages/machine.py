@@ -64,6 +64,7 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
         lines=cursor_lines(house.plant, now.machine, now.speed_rpm),
         reasons=top(judgement.reasons, found.language) if judgement else (),
         past=cards(found, past),
+        open_cards=() if found.fragment else cards(found, (now.calling or now.alarms)[:1]),
         gaps=gaps,
         said=house.desk.about(machine=machine, limit=MAX_HISTORY) if tab == "history" else (),
         maintenance_hours=MAINTENANCE_HOURS,

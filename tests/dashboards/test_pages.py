@@ -124,6 +124,14 @@ def test_the_machine_page_says_which_cursors_are_missing(screens: Any) -> None:
     assert "disabled" not in with_bearing
 
 
+def test_the_machine_page_takes_a_verdict_in_one_tap(screens: Any) -> None:
+    screens.sign_in()
+    page = screens.client.get("/machines/pump-001?lang=en").text
+    do = page.split("What to do")[1].split("</section>")[0]
+    assert 'hx-post="/alarms/pump-001:bearing_outer:1/verdict"' in do
+    assert all(word in do for word in ("Acknowledge", "Confirmed", "False alarm", "Not sure"))
+
+
 def test_a_stale_plant_says_so(screens: Any) -> None:
     assert screens.house.hub.moment.picture.counts(screens.clock(), 10).stale == 0
     screens.clock.ns += 60_000_000_000

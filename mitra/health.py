@@ -15,8 +15,8 @@ from ingest.metrics import Health, IngestState, quantile_ms, read_health
 from ingest.reader import Reader
 from ingest.views import AlarmView
 from mitra.layout import Layout
-from mitra.serve import Serving, read_serving
-from mitra.training import reader_of
+from mitra.serving import Serving, read_serving
+from mitra.stored import reader_of
 
 STALE_S = 15.0
 NS_PER_S = 1_000_000_000

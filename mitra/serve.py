@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import msgspec
-
 from ingest.contract.plant import Plant
 from mitra.broker import NoBrokerError
 from mitra.exits import PersonError
 from mitra.external import check_broker
 from mitra.house import House, Ports, secrets_of, write_config
 from mitra.layout import Layout, make_folder, read_plant, writing
+from mitra.serving import Serving, write_serving
 from mitra.supervisor import Supervisor, listens, port_is_free
 
 LOCAL = "127.0.0.1"
@@ -47,19 +46,6 @@ class ServeRequest:
     with_gateways: bool = False
     with_control: bool = False
     profile: Literal["plant", "demo"] = "plant"
-
-
-class Serving(msgspec.Struct, frozen=True):
-    """What `mitra serve` runs, in a file that is replaced every few seconds: what `mitra status` reads."""
-
-    pid: int
-    time_ns: int
-    broker: str
-    urls: dict[str, str]
-    gateways: tuple[str, ...]
-    alive: dict[str, bool] = {}
-    pids: dict[str, int] = {}
-    restarts: dict[str, int] = {}
 
 
 @dataclass(slots=True)
@@ -134,11 +120,7 @@ class Serve:
             pids={name: self.supervisor.pid(name) for name in alive},
             restarts=self.supervisor.restarts(),
         )
-        path = self.house.layout.serving
-        with writing(path):
-            fresh = path.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(serving))
-            fresh.replace(path)
+        write_serving(self.house.layout, serving)
 
     def stop(self) -> None:
         """End every process, the last started first: gateways before what they send to."""
@@ -226,14 +208,6 @@ def hold(layout: Layout) -> int:
             "name another folder with --data.",
         ) from error
     return lock
-
-
-def read_serving(layout: Layout) -> Serving | None:
-    """What a `mitra serve` last said of itself; None when none runs here."""
-    try:
-        return msgspec.json.decode(layout.serving.read_bytes(), type=Serving)
-    except (OSError, msgspec.DecodeError):
-        return None
 
 
 def shown(url: str) -> str:

@@ -12,13 +12,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ingest.contract.plant import Plant
-from ingest.desk import Desk
-from ingest.journal.journal import JournalError
 from ingest.reader import Reader
 from ingest.views import END_NS
 from mitra.exits import PersonError
 from mitra.layout import Layout, writing
-from models.labels import Label, LabelBook, Seen, Weighed, weigh
+from mitra.stored import book_of_desk, reader_of
+from models.labels import Label, Seen, Weighed, weigh
 from models.registry import Evaluation, GateVerdict, GoldenCase, Model, Registry, Signer, judge
 from models.training import BatchModel, Frame, GoldenStretch, Trained, evaluation, from_files, join, to_files
 
@@ -45,37 +44,6 @@ class Past:
     def waiting(self) -> tuple[Weighed, ...]:
         """Labels in quarantine."""
         return tuple(one for one in self.weighed if not one.admitted)
-
-
-def book_of_desk(path: Path) -> LabelBook:
-    """Every verdict of the desk folded into a book; an absent desk is an empty book."""
-    book, cursor = LabelBook(), 0
-    if not path.exists():
-        return book
-    desk = Desk(path)
-    try:
-        while True:
-            cursor, actions = desk.since(cursor)
-            if not actions:
-                return book
-            for action in actions:
-                book = book.hear(action)
-    finally:
-        desk.close()
-
-
-def reader_of(data: Path) -> Reader:
-    """The journal and history of a plant. Raises PersonError when nothing was ever stored there."""
-    layout = Layout(data)
-    if not layout.journal.exists():
-        raise PersonError(
-            "setting",
-            f"{data} holds no plant's data ({layout.journal} is missing). Name the folder of `mitra serve`.",
-        )
-    try:
-        return Reader(layout.journal, layout.history)
-    except JournalError as error:
-        raise PersonError("setting", str(error)) from error
 
 
 def past_of(data: Path, plant: Plant, from_ns: int = 0, to_ns: int = END_NS) -> Past:

@@ -15,7 +15,7 @@ from ingest.desk import Desk
 from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import Layout, make_folder, read_plant
-from mitra.training import book_of_desk
+from mitra.stored import book_of_desk
 from models.labels import Label, WorkOrders, read_work_orders
 
 app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, list.")

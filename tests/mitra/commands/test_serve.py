@@ -22,7 +22,7 @@ from mitra.accounts import accounts, passwords
 from mitra.broker import BrokerFiles, prepare
 from mitra.health import runs
 from mitra.layout import Layout
-from mitra.serve import read_serving
+from mitra.serving import read_serving
 from mitra.supervisor import Program, Supervisor, free_port, listens
 from tests.mitra.commands.terminal import mitra
 

@@ -20,6 +20,8 @@ WEAK = [
     (UP | UV | BACKED_UP, "synced_passkey"),
     (UP | UV | ATTESTED, "bad_authenticator_data"),
     (UP | UV | EXTENSIONS, "bad_authenticator_data"),
+    (UP | UV | 0x02, "bad_authenticator_data"),
+    (UP | UV | 0x20, "bad_authenticator_data"),
 ]
 
 

@@ -21,6 +21,7 @@ USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP, ATTESTED, EXTENSIONS = 
     0x40,
     0x80,
 )
+RESERVED = 0x02 | 0x20
 _HEAD_BYTES = 37
 MAX_CLIENT_DATA_BYTES = 1_024
 
@@ -84,7 +85,7 @@ def _check_authenticator_data(data: bytes, pins: Pins) -> Rejected | None:
     if len(data) < _HEAD_BYTES:
         return Rejected(Code.AUTHENTICATOR_DATA)
     flags = data[32]
-    if flags & ATTESTED or (len(data) > _HEAD_BYTES) != bool(flags & EXTENSIONS):
+    if flags & (ATTESTED | RESERVED) or (len(data) > _HEAD_BYTES) != bool(flags & EXTENSIONS):
         return Rejected(Code.AUTHENTICATOR_DATA)
     if data[:32] != hashlib.sha256(pins.rp_id.encode()).digest():
         return Rejected(Code.RP_ID)

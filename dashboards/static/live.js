@@ -51,12 +51,20 @@
         const text = one.words[place.dataset.live];
         if (text === undefined) continue;
         setText(place, text);
+        if (place.dataset.live === "health") paintBar(element, text, one.level);
         if (place.dataset.live === "zone") place.parentElement.dataset.zone = text;
       }
     }
   }
 
-  function offer(id, n, button) {
+  function paintBar(element, health, level) {
+    const bar = element.querySelector("svg.bar");
+    if (!bar) return;
+    bar.dataset.level = level === "alarm" || level === "warning" ? level : "";
+    bar.querySelector(".fill").setAttribute("width", String(Number(health) || 0));
+  }
+
+  function offer(id, n) {
     const bar = document.getElementById(id);
     if (!bar || !n) return;
     setText(bar.querySelector("button"), data.sayNew.replace("{n}", n));

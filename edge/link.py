@@ -6,8 +6,10 @@ connection (name, TCP, TLS) happens on a helper thread, since it may take second
 
 from __future__ import annotations
 
+import select
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from edge.node import Publish, Subscribe
 
 KEEPALIVE_S = 15
 CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1.0
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 
 
@@ -70,6 +73,8 @@ class Session:
         self._is_over = False
         self._subscribe_mid: int | None = None
         self._goodbye: ReasonCode | None = None
+        self._last_word: mqtt.MQTTMessageInfo | None = None
+        self._was_opened = False
         is_v5 = version == "5"
         if is_v5:
             self._goodbye = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")
@@ -137,7 +142,9 @@ class Session:
 
     def publish(self, command: Publish) -> None:
         """Send; paho writes at once what the socket takes and keeps the rest."""
-        self._client.publish(command.topic, command.payload, command.qos, command.retain)
+        info = self._client.publish(command.topic, command.payload, command.qos, command.retain)
+        if command.qos and info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._last_word = info
 
     def subscribe(self, command: Subscribe) -> None:
         """Ask for topics, in one packet."""
@@ -146,13 +153,20 @@ class Session:
     def close(self) -> None:
         """Send DISCONNECT after everything that waits; on MQTT 5 it tells the broker to send the will.
 
-        Blocks at most a second.
+        The death certificate is waited for: a socket that is closed with something unread in it takes back
+        what was written last. Blocks at most a second.
         """
-        sock = self.socket
+        sock, until_s = self.socket, time.monotonic() + CLOSE_TIMEOUT_S
         if sock is not None:
-            sock.settimeout(1.0)
+            sock.settimeout(CLOSE_TIMEOUT_S)
             while self.wants_write and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 pass
+            while (
+                self.socket is not None and self._last_word is not None and not self._last_word.is_published()
+            ):
+                if not select.select([sock], [], [], max(0.0, until_s - time.monotonic()))[0]:
+                    break
+                self._client.loop_read(max_packets=64)
             self._client.disconnect(self._goodbye)
         self._is_over = True
 
@@ -166,7 +180,8 @@ class Session:
         reason: ReasonCode,
         _props: Properties | None,
     ) -> None:
-        self._events.append(Closed(f"refused: {reason}") if reason.is_failure else Opened())
+        self._was_opened = not reason.is_failure
+        self._events.append(Opened() if self._was_opened else Closed(f"refused: {reason}"))
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: Any, mid: int, reasons: list[ReasonCode], _props: Properties | None
@@ -185,4 +200,7 @@ class Session:
         reason: ReasonCode,
         _props: Properties | None,
     ) -> None:
-        self._events.append(Closed(str(reason)))
+        if self._was_opened:
+            self._events.append(Closed(f"connection lost: {reason}"))
+        else:
+            self._events.append(Closed("the broker hung up before it accepted the session: see its log"))

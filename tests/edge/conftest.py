@@ -68,9 +68,15 @@ class Broker:
             self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         until(self.answers, what="broker")
 
+    free_port = staticmethod(free_port)
+
     def answers(self) -> bool:
+        return self.answers_at(self.port)
+
+    @staticmethod
+    def answers_at(port: int) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 0.2):
+            with socket.create_connection(("127.0.0.1", port), 0.2):
                 return True
         except OSError:
             return False

@@ -6,9 +6,11 @@ import dataclasses
 
 import pytest
 
+from edge.actuator.judge import Stop, judge
 from ingest.contract.approval.assertion import ATTESTED, BACKED_UP, BACKUP_ELIGIBLE, EXTENSIONS
 from ingest.contract.approval.assertion import USER_PRESENT as UP
 from ingest.contract.approval.assertion import USER_VERIFIED as UV
+from ingest.contract.approval.messages import Envelope
 from tests.approval_rig import WholePlant
 
 WEAK = [
@@ -31,6 +33,18 @@ def test_uv_downgrade_and_synced_passkey_stop_nothing(plant: WholePlant, flags: 
     approval = plant.keys["budi"].assertion(proposal.challenge(), flags)
     assert plant.send_approvals(proposal, approval).code == code
     assert plant.all_run()
+
+
+def test_uv_downgrade_of_all_256_flags_only_present_and_verified_passes(plant: WholePlant) -> None:
+    proposal = plant.proposal("fan-1")
+    passed = []
+    for flags in range(256):
+        approval = plant.keys["budi"].assertion(proposal.challenge(), flags)
+        known, now = plant.known_and_now()
+        data = Envelope(proposal.to_bytes(), (approval,)).to_bytes()
+        if isinstance(judge(data, plant.actuator.here, known, now), Stop):
+            passed.append(flags)
+    assert passed == [UP | UV]
 
 
 @pytest.mark.parametrize(("flags", "code"), WEAK)

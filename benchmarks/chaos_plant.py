@@ -19,7 +19,7 @@ from simulators.network import BadNetwork, Weather
 from simulators.plant import PlantRequest, write_plant
 
 HOST = "127.0.0.1"
-STORM = Weather(delay_s=0.002, jitter_s=0.01, stall=0.01, stall_s=1.0, half_open=0.001, reset=0.003)
+STORM = Weather(delay_s=0.002, jitter_s=0.01, stall=0.03, stall_s=1.0, half_open=0.004, reset=0.01)
 BROKER, HOST_SIDE = "broker", "ingest"
 
 

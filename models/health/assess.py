@@ -112,6 +112,9 @@ def assess(
         if settling:
             ratio = min(ratio, 0.95)
         target = min(health_of_ratio(ratio), health_of_physics(physics[c]))
+        if mem.condition[m] == ALARM and not judged:
+            # A regime that is not known yet says nothing: it must not make a sick machine look well.
+            target = min(target, mem.health_by[m, c])
         mem.health_by[m, c] += HEALTH_SMOOTHING * (target - mem.health_by[m, c])
         worst = min(worst, mem.health_by[m, c])
         top_ratio = max(top_ratio, ratio)
@@ -148,7 +151,7 @@ def next_condition(mem: Memory, dia: Dial, m: int, t_ns: int, learning: bool) ->
     counts[UP_ROWS] = min(counts[UP_ROWS], int(2 * dia.persist_rows))
     now = mem.condition[m]
     if now == ALARM:
-        calm = severity < RETURN_RATIO
+        calm = severity < RETURN_RATIO and not learning
         if not _stands(counts, DOWN_ROWS, DOWN_NS, calm, t_ns, dia.clear_rows, dia.clear_s):
             return ALARM
         counts[DOWN_ROWS] = 0

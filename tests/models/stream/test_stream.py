@@ -206,3 +206,11 @@ def test_a_suspicious_machine_says_how_long_it_may_last(plant, rows, fold):
     true_s = 200 * (30.0 / 20.0 * np.log(10.0)) / np.log(12.0) - 200
     assert last.lower_hours < last.hours < last.upper_hours
     assert 0.6 < last.hours * 3600 / true_s < 1.6
+
+
+def test_a_sick_machine_in_a_new_regime_stays_in_alarm(plant, rows, fold):
+    state, machine = new_state(plant, DEMO), rows()
+    fold(state, [*machine.calm(60), *(machine.make(gain=4.0) for _ in range(40))])
+    said = fold(state, [machine.make(gain=1.0, rpm=990.0) for _ in range(DEMO.warmup_rows)])
+    assert set(conditions(said)) == {Condition.ALARM}
+    assert said.judgements[-1].health < 60

@@ -17,6 +17,9 @@ from ingest.journal.entry import ClockVerdict, DeadLetter, Quarantined, RunChang
 from ingest.runs import Runs
 
 NS_PER_S = 1_000_000_000
+IN_FLIGHT = 8
+"""Batches after which one is surely on disk: fewer than these are ever on the way."""
+MAX_RECENT = 65_536
 END_OF_TIME_NS = 4_102_444_800 * NS_PER_S
 """The year 2100."""
 
@@ -82,7 +85,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What passed since the last `take`. touched: (node, boot_id) -> messages, the repeated ones too."""
+    """What passed since the last `take`. touched: (node, boot_id) -> counts, repeated ones too."""
 
     messages: tuple[Message, ...]
     receive_ns: tuple[int, ...]
@@ -91,7 +94,7 @@ class Admitted:
     quarantined: tuple[Quarantined, ...]
     digests: tuple[tuple[str, int], ...]
     runs: tuple[RunChange, ...]
-    touched: Mapping[tuple[str, int], int]
+    touched: Mapping[tuple[str, int], tuple[int, ...]]
     clocks: tuple[ClockVerdict, ...]
     counts: Mapping[str, int]
     settled: tuple[str, ...]
@@ -113,6 +116,9 @@ class Gate:
         self._known = {verdict.node: verdict for verdict in clocks}
         self._nodes: dict[str, _Node] = {}
         self._machines: dict[str, _Machine] = {}
+        self._takes = 0
+        self._used: dict[tuple[str, int], int] = {}
+        self._recent: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._reset()
 
     def _reset(self) -> None:
@@ -122,7 +128,7 @@ class Gate:
         self._letters: list[DeadLetter] = []
         self._aside: list[Quarantined] = []
         self._digests: dict[tuple[str, int], None] = {}
-        self._changed: Counter[tuple[str, int]] = Counter()
+        self._touched: dict[tuple[str, int], list[int]] = {}
         self._judged: set[str] = set()
         self._settled: list[str] = []
         self._counts: Counter[str] = Counter()
@@ -145,7 +151,7 @@ class Gate:
         if runs is not None and key is not None:
             if key.seq64 in runs:
                 runs.add(key.seq64)
-                self._changed[key.node, key.boot_id] += 1
+                self._touched.setdefault((key.node, key.boot_id), []).append(key.seq64)
                 self._count("duplicates")
                 return
             if runs.full and not runs.joins(key.seq64):
@@ -161,7 +167,7 @@ class Gate:
             self._message(telemetry, content, node)
         if runs is not None and key is not None:
             runs.add(key.seq64)
-            self._changed[key.node, key.boot_id] += 1
+            self._touched.setdefault((key.node, key.boot_id), []).append(key.seq64)
 
     def _message(self, telemetry: Telemetry, message: Message, node: _Node) -> None:
         if not message.waveforms and not message.scalars:
@@ -169,10 +175,12 @@ class Gate:
             return
         if message.key is None or not message.waveforms:
             mark = (message.machine, digest(message))
-            if mark in self._digests or self._memory.was_seen(*mark):
+            if mark in self._recent or self._memory.was_seen(*mark):
                 self._count("duplicates_resent")
                 return
-            self._digests[mark] = None
+            self._digests[mark] = self._recent[mark] = None
+            if len(self._recent) > MAX_RECENT:
+                self._recent.popitem(last=False)
         if self.policy.judge_clocks:
             receive_ns = telemetry.receive_ns
             if (
@@ -242,7 +250,7 @@ class Gate:
             runs = self._runs(self._node(key.node, refused.letter.receive_ns), key)
             if not runs.full or runs.joins(key.seq64):
                 runs.add(key.seq64)
-                self._changed[key.node, key.boot_id] += 1
+                self._touched.setdefault((key.node, key.boot_id), []).append(key.seq64)
 
     def declare(self, gap: Gap) -> None:
         """Record numbers of a foreign node's sequence that never came. An outbox sends its own again."""
@@ -298,10 +306,11 @@ class Gate:
             runs = node.boots[key.boot_id] = Runs(self._memory.stored_runs(key.node, key.boot_id))
             while len(node.boots) > self.policy.max_boots:
                 oldest = next(iter(node.boots))
-                if (key.node, oldest) in self._changed:
-                    break  # its changes are not stored yet
-                del node.boots[oldest]
+                if self._takes - self._used[key.node, oldest] < IN_FLIGHT:
+                    break  # its changes may not be on disk yet
+                del node.boots[oldest], self._used[key.node, oldest]
         node.boots.move_to_end(key.boot_id)
+        self._used[key.node, key.boot_id] = self._takes
         return runs
 
     # -- a batch at a time ---------------------------------------------------------------------------
@@ -309,7 +318,7 @@ class Gate:
     def take(self) -> Admitted:
         """All that passed since the last call."""
         changes = []
-        for node, boot_id in sorted(self._changed):
+        for node, boot_id in sorted(self._touched):
             gone, came = self._nodes[node].boots[boot_id].take_changes()
             if gone or came:
                 changes.append(RunChange(node, boot_id, gone, came))
@@ -321,18 +330,14 @@ class Gate:
             tuple(self._aside),
             tuple(self._digests),
             tuple(changes),
-            dict(self._changed),
+            {boot: tuple(seqs) for boot, seqs in self._touched.items()},
             tuple(self._nodes[node].clock.verdict for node in sorted(self._judged)),
             dict(self._counts),
             tuple(self._settled),
         )
+        self._takes += 1
         self._reset()
         return admitted
-
-    def runs_of(self, node: str, boot_id: int) -> Runs | None:
-        """The stored counts of one boot, as known in memory."""
-        known = self._nodes.get(node)
-        return known.boots.get(boot_id) if known else None
 
     def node_of(self, machine: str) -> str:
         """The edge node that speaks for a machine, or ""."""

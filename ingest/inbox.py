@@ -71,13 +71,14 @@ class Inbox:
         self.publish = publish
         self._desk = desk
         self._clock_ns = clock_ns
-        self._watermarks = Watermarks(host.site, gate.runs_of)
+        self._watermarks = Watermarks(host.site, journal.stored_runs)
         self._ready = threading.Condition()
         self._queue: deque[tuple[str, bytes | None, int]] = deque()
         """Topic, payload and time of reception; a node and None where messages of it were lost here."""
         self._torn: set[str] = set()
         self._queue_bytes = 0
         self._stopped = False
+        self._in_flight = 0
         self._closed_for = ""
         self._lost: dict[tuple[str, str], _Loss] = {}
         self._unread: Counter[str] = Counter()
@@ -196,6 +197,8 @@ class Inbox:
             self._release()
             intake = self._intake(now_ns)
             if not intake.empty:
+                with self._ready:
+                    self._in_flight += 1
                 yield intake
             self._tell(self._watermarks.announcements(now_ns))
 
@@ -283,8 +286,8 @@ class Inbox:
 
     def _release(self) -> None:
         """Bring a chunk of messages back from quarantine."""
-        if not self._releases:
-            return
+        if not self._releases or self._in_flight:
+            return  # what is on its way to the quarantine, or out of it, must be there first
         release = self._releases[0]
         held = self.journal.quarantined(release.node, release.after, RELEASE_CHUNK)
         if not held:
@@ -297,8 +300,9 @@ class Inbox:
 
     def committed(self, intake: Intake) -> None:
         """The batch is on disk: only now may the edges forget it."""
-        for (node, boot_id), n_messages in intake.touched.items():
-            self._watermarks.stored(node, boot_id, n_messages)
+        self._watermarks.stored(intake)
+        with self._ready:
+            self._in_flight -= 1
         self._tell(self._watermarks.announcements(self._clock_ns()))
 
     def _tell(self, sends: list[Send]) -> None:

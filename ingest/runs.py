@@ -54,8 +54,7 @@ class Runs:
         return seq - 1 in self or seq + 1 in self
 
     def add(self, seq: int) -> bool:
-        """Take a count in; False when it was there already. It is named in the next watermark either way."""
-        self._touched.append(seq)
+        """Take a count in; False when it was there already."""
         i = bisect_right(self._firsts, seq) - 1
         if i >= 0 and seq <= self._lasts[i]:
             return False
@@ -81,6 +80,24 @@ class Runs:
     def _forget(self, first: int) -> None:
         self._gone.add(first)
         self._came.discard(first)
+
+    def apply(self, gone: Iterable[int], came: Iterable[tuple[int, int]]) -> None:
+        """Repeat the changes that another one told by `take_changes`."""
+        for first in gone:
+            i = bisect_right(self._firsts, first) - 1
+            if i >= 0 and self._firsts[i] == first:
+                del self._firsts[i], self._lasts[i]
+        for first, last in came:
+            i = bisect_right(self._firsts, first) - 1
+            if i >= 0 and self._firsts[i] == first:
+                self._lasts[i] = last
+            else:
+                self._firsts.insert(i + 1, first)
+                self._lasts.insert(i + 1, last)
+
+    def touch(self, seqs: Iterable[int]) -> None:
+        """Name the runs of these counts in the next watermark."""
+        self._touched.extend(seqs)
 
     def take_changes(self) -> tuple[tuple[int, ...], tuple[tuple[int, int], ...]]:
         """Firsts of the runs that went and the runs that came or grew since the last call, to be stored."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ingest.acquire import Acquire
+from ingest.committer import Committer
 from ingest.contract.batch import Batch
 from ingest.contract.rows import Outputs, StopAdvice
 from ingest.inbox import Inbox
@@ -91,16 +92,29 @@ class Stream(Generic[State]):
         self._become(IngestState.RUNNING)
         self._snapshot_due_s = time.monotonic() + self.policy.snapshot_every_s
         self._publish_advice()
-        for intake in self.inbox.batches(self.policy.max_blocks, self.policy.max_wait_ms):
-            self.state, outputs = self.update(self.state, intake.batch)
-            if not self._store(intake, outputs):
-                break
-            self.inbox.committed(intake)
-            self._after(intake, outputs)
+        committer = Committer(self._commit)
+        try:
+            for intake in self.inbox.batches(self.policy.max_blocks, self.policy.max_wait_ms):
+                self.state, outputs = self.update(self.state, intake.batch)
+                committer.put(intake, outputs)
+                if self.snapshots is not None and time.monotonic() >= self._snapshot_due_s:
+                    committer.drain()
+                    self._snapshot(self.snapshots)
+            whole = committer.drain()
+        finally:
+            committer.stop()
         self._become(IngestState.STOPPED)
-        if self.snapshots is not None and self._snapshot_batch != self.journal.batch_id:
+        if whole and self.snapshots is not None and self._snapshot_batch != self.journal.batch_id:
             self.snapshots.save(self.state, self.journal, wait=True)
         return self.state
+
+    def _commit(self, intake: Intake, outputs: Outputs) -> bool:
+        """The committer's work: store, tell the edges, and see to the rest."""
+        if not self._store(intake, outputs):
+            return False
+        self.inbox.committed(intake)
+        self._after(intake, outputs)
+        return True
 
     def _store(self, intake: Intake, outputs: Outputs) -> bool:
         """Commit; while the disk is full, refuse what comes and try again. False when stopped meanwhile."""
@@ -141,13 +155,12 @@ class Stream(Generic[State]):
                 self._count("acquisitions_asked", 1)
         if self.journal.batch_id % CHECKPOINT_EVERY_BATCHES == 0:
             self.journal.tend()
-        now_s = time.monotonic()
-        if now_s - self._told_s >= self.policy.metrics_every_s:
+        if time.monotonic() - self._told_s >= self.policy.metrics_every_s:
             self._tell()
-        if self.snapshots is not None and now_s >= self._snapshot_due_s:
-            self._snapshot(self.snapshots, now_s)
 
-    def _snapshot(self, snapshots: Snapshots[State], now_s: float) -> None:
+    def _snapshot(self, snapshots: Snapshots[State]) -> None:
+        """Called when every batch that the state knows is on disk."""
+        now_s = time.monotonic()
         if snapshots.save(self.state, self.journal):
             self._snapshot_batch = self.journal.batch_id
             took_s = time.monotonic() - now_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,51 +11,70 @@ from ingest.contract.limits import MAX_WINDOW_MESSAGES
 from ingest.contract.payload import write_committed
 from ingest.contract.topics import Kind, node_topic
 from ingest.host import Send
+from ingest.journal.entry import Intake
 from ingest.runs import Runs
 
 NS_PER_S = 1_000_000_000
 EVERY_NS = NS_PER_S
 HALF_WINDOW = MAX_WINDOW_MESSAGES // 2
+MAX_BOOTS = 8
 
 
 @dataclass(slots=True)
-class _Due:
+class _Node:
     told_ns: int = -EVERY_NS
     n_new: int = 0
-    boots: set[int] = field(default_factory=set)
+    due: set[int] = field(default_factory=set)
+    boots: OrderedDict[int, Runs] = field(default_factory=OrderedDict)
 
 
 class Watermarks:
-    """Coalesces commits into announcements. runs_of: (node, boot_id) -> what is stored."""
+    """Coalesces commits into announcements. It knows only what is on disk, never what is on the way there.
 
-    def __init__(self, site: str, runs_of: Callable[[str, int], Runs | None]) -> None:
+    load: (node, boot_id) -> runs of counts in the journal. Usable from two threads.
+    """
+
+    def __init__(self, site: str, load: Callable[[str, int], list[tuple[int, int]]]) -> None:
         self._site = site
-        self._runs_of = runs_of
-        self._nodes: dict[str, _Due] = {}
+        self._load = load
+        self._nodes: dict[str, _Node] = {}
         self._due: set[str] = set()
+        self._lock = threading.Lock()
 
-    def stored(self, node: str, boot_id: int, n_new: int) -> None:
-        """Note that n_new messages of a boot were stored, or came once more."""
-        due = self._nodes.setdefault(node, _Due())
-        due.boots.add(boot_id)
-        due.n_new += n_new
-        self._due.add(node)
+    def stored(self, intake: Intake) -> None:
+        """Note what a batch stored, or received once more. Call it after its transaction."""
+        changes = {(change.node, change.boot_id): change for change in intake.runs}
+        with self._lock:
+            for (name, boot_id), seqs in intake.touched.items():
+                node = self._nodes.setdefault(name, _Node())
+                runs = node.boots.get(boot_id)
+                if runs is None:
+                    runs = node.boots[boot_id] = Runs(self._load(name, boot_id))
+                elif (change := changes.get((name, boot_id))) is not None:
+                    runs.apply(change.gone, change.came)
+                runs.touch(seqs)
+                node.boots.move_to_end(boot_id)
+                while len(node.boots) > MAX_BOOTS:
+                    node.due.discard(node.boots.popitem(last=False)[0])
+                node.due.add(boot_id)
+                node.n_new += len(seqs)
+                self._due.add(name)
 
     def announcements(self, now_ns: int) -> list[Send]:
         """What is to be said now."""
-        return [send for node in list(self._due) for send in self._announce(node, now_ns)]
+        with self._lock:
+            return [send for name in list(self._due) for send in self._announce(name, now_ns)]
 
-    def _announce(self, node: str, now_ns: int) -> list[Send]:
-        due = self._nodes[node]
-        if due.n_new < HALF_WINDOW and now_ns - due.told_ns < EVERY_NS:
+    def _announce(self, name: str, now_ns: int) -> list[Send]:
+        node = self._nodes[name]
+        if node.n_new < HALF_WINDOW and now_ns - node.told_ns < EVERY_NS:
             return []
-        sends = []
-        for boot_id in sorted(due.boots):
-            runs = self._runs_of(node, boot_id)
-            if runs is not None:
-                payload = write_committed(runs.committed(boot_id), now_ns)
-                sends.append(Send(node_topic(self._site, Kind.NCMD, node), payload))
-        due.told_ns, due.n_new = now_ns, 0
-        due.boots.clear()
-        self._due.discard(node)
+        topic = node_topic(self._site, Kind.NCMD, name)
+        sends = [
+            Send(topic, write_committed(node.boots[boot_id].committed(boot_id), now_ns))
+            for boot_id in sorted(node.due)
+        ]
+        node.told_ns, node.n_new = now_ns, 0
+        node.due.clear()
+        self._due.discard(name)
         return sends

@@ -82,7 +82,7 @@ class Intake:
     """A micro-batch as the inbox hands it out: the batch for `update`, and what the journal keeps with it.
 
     receive_ns: (n,) host times of `batch.messages`; digests: (machine, digest) of messages without a key;
-    runs: changes of the stored counts; released: quarantine entries that came back; touched: messages by
+    runs: changes of the stored counts; released: quarantine entries that came back; touched: counts by
     boot, repeated ones too, of which the edge is to be told; counts: increments of counters by name.
     """
 
@@ -91,7 +91,7 @@ class Intake:
     dead_letters: tuple[DeadLetter, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     released: tuple[int, ...] = ()
-    touched: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    touched: Mapping[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
     digests: tuple[tuple[str, int], ...] = ()
     runs: tuple[RunChange, ...] = ()
     clocks: tuple[ClockVerdict, ...] = ()

@@ -41,7 +41,7 @@ def test_a_key_that_is_stored_or_waits_is_a_duplicate_but_is_announced_again() -
     admitted = gate.take()
     assert [one.key.seq64 for one in admitted.messages if one.key] == [6, 5]
     assert admitted.counts["duplicates"] == 2
-    assert admitted.touched["gw-1", 7] == 4
+    assert admitted.touched["gw-1", 7] == (3, 6, 6, 5)
     assert admitted.runs[0].came == ((0, 6),)
     assert admitted.runs[0].gone == (6,)  # it was a run of its own for a moment
 

@@ -11,21 +11,23 @@ from ingest.runs import Runs
 
 @given(st.lists(st.integers(0, 60), max_size=200), st.lists(st.integers(0, 200), max_size=10))
 def test_runs_equal_a_set_and_their_changes_rebuild_them(seqs: list[int], takes: list[int]) -> None:
-    runs, plain, stored = Runs(), set[int](), dict[int, int]()
+    runs, follower, plain, stored = Runs(), Runs(), set[int](), dict[int, int]()
     for i, seq in enumerate(seqs):
         assert runs.add(seq) is (seq not in plain)
         plain.add(seq)
         if i in takes:
-            _store(stored, runs)
-    _store(stored, runs)
+            _store(stored, runs, follower)
+    _store(stored, runs, follower)
     assert sorted(stored.items()) == runs.pairs()
+    assert follower.pairs() == runs.pairs()
     assert {seq for first, last in runs.pairs() for seq in range(first, last + 1)} == plain
     assert all((seq in runs) is (seq in plain) for seq in range(62))
     assert all(one[1] + 1 < two[0] for one, two in zip(runs.pairs(), runs.pairs()[1:], strict=False))
 
 
-def _store(stored: dict[int, int], runs: Runs) -> None:
+def _store(stored: dict[int, int], runs: Runs, follower: Runs) -> None:
     gone, came = runs.take_changes()
+    follower.apply(gone, came)
     for first in gone:
         stored.pop(first, None)
     stored.update(came)
@@ -36,6 +38,7 @@ def test_a_watermark_never_claims_what_did_not_come(seqs: set[int]) -> None:
     runs = Runs()
     for seq in sorted(seqs, reverse=True):
         runs.add(seq)
+    runs.touch(seqs)
     said = runs.committed(3)
     assert {seq for seq in range(50) if said.holds(seq)} == seqs
 
@@ -45,8 +48,9 @@ def test_holes_for_good_do_not_hide_what_comes_after_them() -> None:
     for seq in range(0, 4 * MAX_COMMITTED_RANGES, 2):
         runs.add(seq)
     runs.committed(1)
-    runs.add(7)
-    runs.add(4 * MAX_COMMITTED_RANGES - 2)
+    for seq in (7, 4 * MAX_COMMITTED_RANGES - 2):
+        runs.add(seq)
+        runs.touch([seq])
     said = runs.committed(1)
     assert len(said.ranges) == MAX_COMMITTED_RANGES
     assert said.holds(7)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ingest.contract import channels as ch
+from ingest.contract.batch import Batch
 from ingest.contract.metrics import Channel, DataType
 from ingest.contract.payload import (
     Committed,
@@ -28,8 +29,8 @@ from ingest.contract.sparkplug_b_pb2 import Payload
 from ingest.contract.topics import Kind, device_topic, node_topic
 from ingest.contract.values import Message, Scalar
 from ingest.host import Host, HostPolicy, Missing, NodeChanged, Refused, Send, Telemetry
+from ingest.journal.entry import Intake, RunChange
 from ingest.mqtt import Broker, Link
-from ingest.runs import Runs
 from ingest.watermark import Watermarks
 
 HERE = Path(__file__).parent
@@ -204,18 +205,22 @@ def test_the_watermark_is_a_node_command() -> None:
     tck-id-operational-behavior-data-commands-ncmd-metric-name,
     tck-id-operational-behavior-data-commands-ncmd-metric-value
     """
-    runs = Runs([(0, 5)])
-    marks = Watermarks(SITE, lambda _node, _boot: runs)
-    marks.stored(NODE, 7, 3)
+    marks = Watermarks(SITE, lambda _node, _boot: [(0, 5)])
+    marks.stored(intake(3, 4, 5))
     (send,) = marks.announcements(NOW)
     assert send.topic == f"spBv1.0/{SITE}/NCMD/{NODE}"
     assert (send.qos, send.retain) == (0, False)
     assert send.payload == write_committed(Committed(7, 5), NOW)
-    marks.stored(NODE, 7, 1)
+    marks.stored(intake(6, runs=(RunChange(NODE, 7, (), ((0, 6),)),)))
     assert marks.announcements(NOW + S // 2) == []
-    assert len(marks.announcements(NOW + S)) == 1
-    marks.stored(NODE, 7, 200)
+    (later,) = marks.announcements(NOW + S)
+    assert later.payload == write_committed(Committed(7, 6), NOW + S)
+    marks.stored(intake(*range(7, 207), runs=(RunChange(NODE, 7, (), ((0, 206),)),)))
     assert len(marks.announcements(NOW + S + 1)) == 1
+
+
+def intake(*seqs: int, runs: tuple[RunChange, ...] = ()) -> Intake:
+    return Intake(Batch(NOW), runs=runs, touched={(NODE, 7): seqs})
 
 
 # -- the MQTT session ----------------------------------------------------------------------------------------

@@ -205,7 +205,6 @@ def same_meaning(data: bytes, envelope: Envelope) -> bool:
 def run(job: tuple[int, int]) -> dict[str, Any]:
     """One process's share."""
     count, seed = job
-    logging.disable(logging.WARNING)
     refused: Counter[str] = Counter()
     tally = Counter[str]()
     functions, weights = zip(*MUTATIONS, strict=True)
@@ -324,7 +323,8 @@ def main() -> int:
     began = time.perf_counter()
     share, rest = divmod(arguments.count, arguments.processes)
     jobs = [(share + (i < rest), arguments.seed * 1_000 + i) for i in range(arguments.processes)]
-    with multiprocessing.get_context("spawn").Pool(arguments.processes) as pool:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(arguments.processes, logging.disable, (logging.WARNING,)) as pool:
         parts = pool.map(run, jobs)
     tally, refused = Counter[str](), Counter[str]()
     for part in parts:

@@ -132,6 +132,10 @@ class Serve:
 def prepare(request: ServeRequest) -> Serve:
     """Check everything that can be checked before the first process. Raises PersonError."""
     plant = read_plant(request.plant)
+    if request.ca is not None and not request.ca.is_file():
+        raise PersonError(
+            "setting", f"There is no file {request.ca}: --ca names the broker's authority, PEM."
+        )
     layout = Layout(make_folder(request.data).resolve())
     lock = hold(layout)
     try:

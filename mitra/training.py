@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
@@ -12,14 +12,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ingest.contract.plant import Plant
+from ingest.influx import Influx, InfluxError, read_rows
 from ingest.reader import Reader
 from ingest.views import END_NS
 from mitra.exits import PersonError
 from mitra.layout import Layout, writing
 from mitra.stored import book_of_desk, reader_of
 from models.labels import Label, Seen, Weighed, weigh
-from models.registry import Evaluation, GateVerdict, GoldenCase, Model, Registry, Signer, judge
-from models.training import BatchModel, Frame, GoldenStretch, Trained, evaluation, from_files, join, to_files
+from models.registry import GoldenCase, Registry, Signer
+from models.training import Frame, GoldenStretch, Trained, TrainingError, join, to_files
+from models.training import read_golden as read_golden_json
 
 CODE_VERSION = version("ayo-mitra")
 SIGNER = "this-server"
@@ -46,18 +48,27 @@ class Past:
         return tuple(one for one in self.weighed if not one.admitted)
 
 
-def past_of(data: Path, plant: Plant, from_ns: int = 0, to_ns: int = END_NS) -> Past:
-    """Everything that training may see of a plant. Raises PersonError."""
+def past_of(
+    data: Path, plant: Plant, from_ns: int = 0, to_ns: int = END_NS, influx: Influx | None = None
+) -> Past:
+    """Everything that training may see of a plant. influx: where the rows are read, if not in data.
+
+    Raises PersonError.
+    """
     reader = reader_of(data)
     try:
         parts = {}
         for machine in plant.machine:
             rows = reader.rows(machine.id, from_ns, to_ns)
+            if influx is not None:
+                rows = read_rows(influx, machine.id, reader.rows(machine.id).names, from_ns, to_ns)
             if len(rows.time_ns):
                 parts[machine.id] = (rows.time_ns, rows.names, rows.values.astype("float64"))
         frame = join(parts, {machine.id: machine.kind for machine in plant.machine})
         held = book_of_desk(Layout(data).desk).current()
         return Past(frame, weigh_with(reader, held))
+    except InfluxError as error:
+        raise PersonError("missing", f"Nothing was trained: {error}.") from error
     finally:
         reader.close()
 
@@ -96,10 +107,16 @@ def keep(data: Path, trained: Trained) -> str:
 
 
 def read_golden(path: Path, plant: Plant) -> tuple[GoldenStretch, ...]:
-    """Golden cases from a CSV with `case,machine,from,to,faulty`; times without an offset are the plant's.
+    """Golden cases from a CSV with `case,machine,from,to,faulty`, or JSON as `models.training` reads it.
 
-    The group of a case is the kind of its machine. Raises PersonError with the row that is wrong.
+    CSV times without an offset are the plant's; the group of a case is the kind of its machine. Raises
+    PersonError with the row that is wrong.
     """
+    if path.suffix.lower() == ".json":
+        try:
+            return read_golden_json(path)
+        except TrainingError as error:
+            raise PersonError("setting", str(error)) from error
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
             rows = list(csv.DictReader(text))
@@ -130,29 +147,3 @@ def _time_ns(text: str, zone: tzinfo) -> int:
     when = datetime.fromisoformat(text)
     when = when if when.tzinfo else when.replace(tzinfo=zone)
     return int(when.astimezone(UTC).timestamp()) * 10**9
-
-
-def compare(
-    champion: Model, challenger: Model, past: Past, golden: Sequence[GoldenStretch]
-) -> tuple[GateVerdict, Evaluation, Evaluation]:
-    """Replay two models on the same history, labels and golden cases. Raises PersonError."""
-    models = [from_files(one.files) for one in (champion, challenger)]
-    horizon_ns = max(one.horizon_ns for one in models)
-
-    def replayed(model: BatchModel, label: str) -> Evaluation:
-        return evaluation(
-            label,
-            past.frame,
-            model.strange(past.frame),
-            past.labels,
-            golden=golden,
-            horizon_ns=horizon_ns,
-            label_noise=model.label_noise,
-        )
-
-    try:
-        old = replayed(models[0], champion.manifest.label)
-        new = replayed(models[1], challenger.manifest.label)
-        return judge(old, new, tuple(one.case for one in golden)), old, new
-    except ValueError as error:
-        raise PersonError("setting", f"The two models were not compared: {error}.") from error

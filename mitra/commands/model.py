@@ -14,10 +14,10 @@ import typer
 from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
-from mitra.training import compare as replay_both
 from mitra.training import past_of, read_golden
-from models.registry import Evaluation, GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
-from models.training import card
+from models.registry import GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
+from models.training import Lessons, card, gate_lines
+from models.training import compare as replay_both
 
 app = typer.Typer(
     no_args_is_help=True, help="Models of the registry: list, show, challenge, compare, promote, rollback."
@@ -114,8 +114,11 @@ def compare(name: Name, data: DataFolder, plant: PlantFile, golden: Golden, as_j
 
     Example: `mitra model compare isolation-forest --data plant-data --plant plant.toml --golden golden.csv`
     """
-    verdict, old, new = _verdict(registry_of(data), name, data, plant, golden)
-    _gate(verdict, (old, new), as_json)
+    verdict = _verdict(registry_of(data), name, data, plant, golden)
+    if as_json:
+        say_json(verdict_as_dict(verdict))
+    else:
+        _gate(verdict)
     if not verdict.passed:
         raise typer.Exit(6)
 
@@ -136,9 +139,9 @@ def promote(
     --reason "Catches the two gearbox faults that were missed"`
     """
     registry = registry_of(data)
-    verdict, old, new = _verdict(registry, name, data, plant, golden)
+    verdict = _verdict(registry, name, data, plant, golden)
     if not as_json:
-        _gate(verdict, (old, new), as_json=False)
+        _gate(verdict)
     with refusals():
         now = registry.promote(name, verdict, by=person(by), reason=reason, now_ns=time.time_ns())
     _standing(name, now, as_json)
@@ -160,44 +163,40 @@ def person(by: str) -> str:
     return by or getpass.getuser()
 
 
-def _verdict(
-    registry: Registry, name: str, data: Path, plant: Path, golden: Path
-) -> tuple[GateVerdict, Evaluation, Evaluation]:
+def _verdict(registry: Registry, name: str, data: Path, plant: Path, golden: Path) -> GateVerdict:
     facts = read_plant(plant)
     cases = read_golden(golden, facts)
-    with refusals():
-        champion, challenger = registry.champion(name), registry.challenger(name)
-    if champion is None or challenger is None:
+    now = registry.standing(name)
+    if now.champion is None or now.challenger is None:
         raise PersonError(
             "setting",
             f"{name} has no champion and challenger to compare; `mitra model list` shows what there is, "
             "`mitra model challenge` names a challenger.",
         )
-    with err.status("replaying both on the history"):
-        return replay_both(champion, challenger, past_of(data, facts), cases)
+    with err.status("replaying both on the history"), refusals():
+        past = past_of(data, facts)
+        try:
+            return replay_both(registry, name, Lessons(past.frame, past.labels, cases))
+        except UntrustedModelError:
+            raise
+        except ValueError as error:
+            raise PersonError("setting", f"The two models were not compared: {error}.") from error
 
 
-def _gate(verdict: GateVerdict, both: tuple[Evaluation, Evaluation], as_json: bool) -> None:
-    if as_json:
-        say_json(
-            {
-                "champion": verdict.champion,
-                "challenger": verdict.challenger,
-                "passed": verdict.passed,
-                "findings": verdict.findings,
-                "evaluations": [_figures(one) for one in both],
-            }
-        )
-        return
+def verdict_as_dict(verdict: GateVerdict) -> dict[str, Any]:
+    """What the gate thinks, for a program."""
+    return {
+        "champion": verdict.champion,
+        "challenger": verdict.challenger,
+        "passed": verdict.passed,
+        "findings": verdict.findings,
+    }
+
+
+def _gate(verdict: GateVerdict) -> None:
     say(f"{verdict.challenger} challenges {verdict.champion}: {'passed' if verdict.passed else 'NOT passed'}")
-    rows = (
-        ("yes" if one.passed else "NO", one.code, one.group or "all", one.detail) for one in verdict.findings
-    )
-    say_table(("passed", "check", "machine group", "what was found"), rows)
-
-
-def _figures(one: Evaluation) -> dict[str, Any]:
-    return {"label": one.label, "groups": one.groups, "golden": one.golden, "label_noise": one.label_noise}
+    lines = gate_lines(verdict)
+    say_table(tuple(lines[0]), (tuple(line.values()) for line in lines))
 
 
 def _standing(name: str, now: Standing, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from ingest.influx import Influx
 from ingest.views import END_NS
 from mitra.commands.speech import AsJson, DataFolder, err, nanoseconds, say, say_json
 from mitra.exits import PersonError
@@ -34,6 +35,10 @@ def train(
     golden: Annotated[
         Path | None, typer.Option(help="Golden cases that no training sees: case,machine,from,to,faulty.")
     ] = None,
+    influx: Annotated[str, typer.Option(help="Read the rows from InfluxDB 2 here, as http://host:8086")] = "",
+    influx_org: Annotated[str, typer.Option(help="Its organisation.")] = "",
+    influx_bucket: Annotated[str, typer.Option(help="Its bucket.")] = "",
+    influx_token: Annotated[str, typer.Option(envvar="INFLUX_TOKEN", help="Its token.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="What chance decides.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -49,8 +54,12 @@ def train(
         nanoseconds(since, "--from") if since else 0,
         nanoseconds(until, "--to") if until else END_NS,
     )
+    try:
+        elsewhere = Influx(influx, influx_token, influx_org, influx_bucket) if influx else None
+    except ValueError as error:
+        raise PersonError("setting", f"--influx: {error}.") from error
     with err.status("reading the history"):
-        past = past_of(data, facts, *window)
+        past = past_of(data, facts, *window, influx=elsewhere)
     cases = read_golden(golden, facts) if golden is not None else ()
     try:
         with Progress(console=err, transient=True) as bar:

@@ -18,6 +18,7 @@ from ingest.journal.entry import Intake
 from ingest.journal.journal import Journal
 from ingest.journal.schema import open_reader
 from mitra.layout import Layout
+from mitra.supervisor import free_port
 from models.registry import Registry
 from tests.mitra.commands.terminal import Said, mitra
 
@@ -297,6 +298,8 @@ def test_a_changed_model_is_not_believed(trained: Path, plant: Path) -> None:
         (("train", "--kind", "oracle"), "no kind"),
         (("train", "--from", "2030-01-01"), "too few"),
         (("train", "--golden", "nowhere.csv"), "nowhere.csv"),
+        (("train", "--golden", "nowhere.json"), "nowhere.json"),
+        (("train", "--influx", "http://127.0.0.1:9"), "--influx"),
         (("model", "show", "bearings"), "bearings@3"),
     ],
 )
@@ -307,6 +310,13 @@ def test_training_says_what_does_not_fit(
     found = mitra(*arguments, "--data", trained, *more)
     assert found.code == 3
     assert said in found.err
+
+
+def test_an_influx_that_is_away_is_a_missing_part(trained: Path, plant: Path) -> None:
+    asked = ("--plant", plant / "plant.toml", "--influx", f"http://127.0.0.1:{free_port()}")
+    found = mitra("train", "--data", trained, *asked, "--influx-bucket", "mitra")
+    assert found.code == 4
+    assert "Nothing was trained" in found.err
 
 
 def test_golden_cases_that_cannot_be_are_named_by_row(trained: Path, plant: Path, tmp_path: Path) -> None:

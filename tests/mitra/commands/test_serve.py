@@ -217,6 +217,10 @@ def test_what_cannot_be_served_is_said_before_anything_starts(plant: Path, tmp_p
     (tmp_path / "file").write_text("not a folder")
     blocked = mitra("serve", plant, "--data", tmp_path / "file")
     no_plant = mitra("serve", tmp_path / "no.toml", "--data", tmp_path / "a")
+    no_ca = mitra(
+        "serve", plant, "--data", tmp_path / "a", "--broker", "mqtts://b", "--ca", tmp_path / "no.crt"
+    )
+    assert (no_ca.code, "no.crt" in no_ca.err) == (3, True)
     no_roster = mitra("serve", plant, "--data", tmp_path / "a", "--with-control", *ports())
     assert [one.code for one in (away, url, blocked, no_plant, no_roster)] == [4, 3, 5, 3, 3]
     assert "gateways keep what they measure" in away.err

@@ -1,0 +1,77 @@
+"""Starting: one clear sentence and a documented exit code when it cannot."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.written_plant import plant_text
+from dashboards.__main__ import EXIT_CONFIG, EXIT_PORT, main, open_house
+from dashboards.config import parse_config
+
+ROOT = Path(__file__).parents[2]
+TEXT = 'plant = "plant.toml"\njournal = "journal.db"\ndesk = "desk.db"\n'
+
+
+def write(folder: Path, text: str) -> str:
+    (folder / "plant.toml").write_text(plant_text(2))
+    path = folder / "screens.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("nonsense", "TOML"),
+        (TEXT.replace("plant.toml", "missing.toml"), "cannot be read"),
+        (TEXT + 'users = "nobody.toml"\n', "accounts"),
+        (TEXT + "colour = 1\n", "colour"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, word: str
+) -> None:
+    assert main(["--config", write(tmp_path, text)]) == EXIT_CONFIG
+    said = capsys.readouterr().err
+    assert word in said
+    assert "Traceback" not in said
+
+
+def test_a_taken_port_is_said_with_what_it_means_for_the_plant(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        path = write(tmp_path, TEXT + f"port = {taken.getsockname()[1]}\n")
+        command = (sys.executable, "-m", "dashboards", "--config", path)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == EXIT_PORT
+    assert "the plant runs on without them" in ended.stderr
+
+
+def test_the_session_key_is_made_once_and_is_its_owner_s(tmp_path: Path) -> None:
+    config = parse_config(TEXT, tmp_path)
+    write(tmp_path, TEXT)
+    first, second = open_house(config), open_house(config)
+    assert first.sessions.key == second.sessions.key
+    assert stat.S_IMODE((tmp_path / "screens.session").stat().st_mode) == 0o600
+    for house in (first, second):
+        house.desk.close()
+        house.ledger.close()
+
+
+def test_a_password_hash_is_printed_for_the_accounts_file() -> None:
+    command = (sys.executable, "-m", "dashboards", "--hash-password")
+    done = subprocess.run(
+        command, cwd=ROOT, input="correct horse\n", capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.startswith("$argon2id$")
+    short = subprocess.run(
+        command, cwd=ROOT, input="x\n", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert short.returncode == EXIT_CONFIG

@@ -171,8 +171,9 @@ def commit_step(
         message = _message(machine.id, now_ns, rng, step=step, zone=zone, running=running, wave=i < 2)
         velocity = (VELOCITY[zone] + 0.05 * rng.standard_normal()) * (1.0 if running or zone else 0.2)
         messages.append(message)
-        values = np.array([velocity, velocity / 20, velocity, velocity / 20], np.float32)
-        rows.append(FeatureRow(machine.id, now_ns, COLUMNS, values))
+        shown = [velocity, velocity / 20, velocity, velocity / 20, *(scalar.value for scalar in message.scalars)]
+        columns = COLUMNS + tuple(scalar.channel for scalar in message.scalars)
+        rows.append(FeatureRow(machine.id, now_ns, columns, np.array(shown, np.float32)))
         judgements.append(
             judged(machine.id, now_ns, zone, rated=machine.iso_group is not None, running=running)
         )

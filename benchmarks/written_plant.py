@@ -171,7 +171,8 @@ def commit_step(
         message = _message(machine.id, now_ns, rng, step=step, zone=zone, running=running, wave=i < 2)
         velocity = (VELOCITY[zone] + 0.05 * rng.standard_normal()) * (1.0 if running or zone else 0.2)
         messages.append(message)
-        shown = [velocity, velocity / 20, velocity, velocity / 20, *(scalar.value for scalar in message.scalars)]
+        said = [scalar.value for scalar in message.scalars]
+        shown = [velocity, velocity / 20, velocity, velocity / 20, *said]
         columns = COLUMNS + tuple(scalar.channel for scalar in message.scalars)
         rows.append(FeatureRow(machine.id, now_ns, columns, np.array(shown, np.float32)))
         judgements.append(

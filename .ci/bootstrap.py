@@ -46,7 +46,7 @@ def fetched_uv(folder: Path) -> str:
     """Download uv into folder; returns the path of the binary."""
     wheel = wanted_wheel()
     try:
-        with urllib.request.urlopen(wheel["url"], timeout=180) as answer:
+        with urllib.request.urlopen(wheel["url"], timeout=180) as answer:  # noqa: S310 (the lock's own address)
             raw = answer.read()
     except (urllib.error.URLError, TimeoutError) as error:
         sys.exit(f"The package index cannot be reached ({error}). Connect to the network, then `make setup`.")

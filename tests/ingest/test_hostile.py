@@ -131,6 +131,13 @@ def topics(rng: random.Random) -> Iterator[str]:
         )
 
 
+def assert_stored(journal: Journal, boot_id: int, seq64: int) -> None:
+    deadline = time.monotonic() + 10
+    while journal.stored_runs("gw-1", boot_id) != [(seq64, seq64)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_ten_thousand_hostile_messages_are_each_counted(tmp_path: Path) -> None:
     rng = random.Random(20_260_713)
     journal = Journal(tmp_path / "journal.db")
@@ -169,16 +176,9 @@ def test_ten_thousand_hostile_messages_are_each_counted(tmp_path: Path) -> None:
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert grown < 16 * 1024 * 1024
-    # Still in order after all that.
-    for seq, raw in enumerate(
-        (nbirth(), dbirth(1), ddata(message(time.time_ns(), key=1_000_000, boot=99), 2))
-    ):
-        offer(*raw)
-        del seq
-    deadline = time.monotonic() + 10
-    while journal.stored_runs("gw-1", 99) != [(1_000_000, 1_000_000)]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    for sent in (nbirth(), dbirth(1), ddata(message(time.time_ns(), key=1_000_000, boot=99), 2)):
+        offer(*sent)
+    assert_stored(journal, 99, 1_000_000)  # still in order after all that
     inbox.stop()
     thread.join(10)
     assert not thread.is_alive()

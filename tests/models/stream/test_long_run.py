@@ -1,4 +1,4 @@
-"""Days of simulated machines at the default settings: silence while healthy, an early word on a slow fault."""
+"""Days of simulated machines at default settings: silence while healthy, an early word on a slow fault."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def days_of(days, fault, which):
     plant = parse_plant(made.text)
     machine = plant.machine[which]
     config = {key: value for key, value in machine.sensor.items() if key != "kind"} | {"switches": ""}
-    sensor = SimulatedSensor.from_config(plant, machine, config | {"n_samples": 4096}, Path())
+    sensor = SimulatedSensor.from_config(plant, machine, config, Path())
     facts = {machine.id: facts_of(machine, plant.bearing)}
     state, judgements, alarms, advice = new_state(plant, Settings()), [], [], []
     for tick in range(days * 86_400 // PERIOD_S):
@@ -70,4 +70,4 @@ def test_a_slow_fault_is_said_a_day_before_it_is_dangerous(fault, which):
     zone_d_h = (next(j.time_ns for j in judgements if j.zone == "D") - ORIGIN) / HOUR
     assert zone_d_h - first_h > 24
     assert advice
-    assert judgements[-1].fault == fault.value
+    assert fault.value in {change.cause for change in alarms}

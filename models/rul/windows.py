@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WINDOWS_CYCLES = (5, 10, 20, 30)
 NEW_CYCLES = 10  # the first cycles of a unit are taken as new
 REGIMES_MAX = 12
+EXPLAINED_MIN = 0.3  # a setting makes regimes when it explains this share of some sensor's variance
 GAP_SHARE = 0.05  # settings further apart than this share of their range belong to different regimes
 
 
@@ -64,9 +65,28 @@ def clusters(column: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([np.median(group) for group in groups])
 
 
+def _regimes(runs: Runs, place: int) -> NDArray[np.float64]:
+    """Clusters of one settings column; one when they mean nothing to the sensors, as rounded readings do."""
+    column = runs.values[:, place]
+    centres = clusters(column)
+    sensors = [k for k in range(runs.values.shape[1]) if k not in runs.settings]
+    if len(centres) == 1 or not sensors:
+        return centres[:1]
+    member = np.argmin(np.abs(column[:, None] - centres[None, :]), axis=1)
+    rows = np.maximum(np.bincount(member, minlength=len(centres)), 1)
+    for k in sensors:
+        x = np.nan_to_num(runs.values[:, k])
+        between = np.bincount(member, x, len(centres)) / rows
+        spread = float(np.average((between - x.mean()) ** 2, weights=rows))
+        moves = float(x.var()) > 1e-12 * (1.0 + float(x.mean()) ** 2)  # not only by rounding
+        if moves and spread > EXPLAINED_MIN * float(x.var()):
+            return centres
+    return np.array([np.median(column)])
+
+
 def prepare(runs: Runs) -> Preparation:
     """Learn regimes and scales from training units."""
-    centres = tuple(clusters(runs.values[:, place]) for place in runs.settings)
+    centres = tuple(_regimes(runs, place) for place in runs.settings)
     count = int(np.prod([len(c) for c in centres], dtype=np.int64))
     if count > REGIMES_MAX**2:
         centres, count = tuple(np.array([np.median(runs.values[:, p])]) for p in runs.settings), 1

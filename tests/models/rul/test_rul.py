@@ -98,6 +98,16 @@ def test_regimes_do_not_hide_wear() -> None:
     assert abs(np.corrcoef(level, runs.values[:, 0])[0, 1]) < 0.2
 
 
+def test_a_rounded_setting_that_moves_no_sensor_is_no_regime() -> None:
+    runs = fleet(20, 6)
+    rounded = np.random.default_rng(1).integers(0, 8, len(runs.unit)) * 0.1
+    values = np.column_stack([rounded, runs.values[:, 1:], np.full(len(rounded), 518.67)])
+    columns = (*runs.columns, "constant")
+    scaled = prepare(Runs(runs.unit, runs.cycle, values, columns, (0,), runs.names))
+    assert len(clusters(rounded)) == 8
+    assert scaled.mean.shape[0] == 1
+
+
 def test_settings_without_gaps_are_one_regime() -> None:
     assert len(clusters(np.random.default_rng(0).normal(size=500))) == 1
 

@@ -81,7 +81,7 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "id": "Sensor melewati jangkauan pada {percent:.1f} % sampel: nilainya terlalu rendah",
     },
     "sensor_loose": {
-        "en": "Slow swings grew {factor:.0f} times, more than a machine's fault does: the sensor may be loose",
+        "en": "Slow swings grew {factor:.0f} times, more than a fault makes: the sensor may be loose",
         "id": "Ayunan lambat naik {factor:.0f} kali, melebihi gejala kerusakan: sensor mungkin longgar",
     },
     "sensor_unit": {

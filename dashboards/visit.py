@@ -82,9 +82,20 @@ def visit(request: Request) -> Visit:
     if house.config.looking_needs_name and not session.signed_in:
         raise Problem(401)
     wanted = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    path = page_path(request.method, request.url.path, request.url.query)
     fragment = request.headers.get("hx-request") == "true"
     return Visit(house, house.language(wanted), session, is_new, path, fragment, now_ns, house.hub.moment)
+
+
+def page_path(method: str, path: str, query: str) -> str:
+    """The page that a request belongs to: a form's own address is no page, the one above it is.
+
+    >>> page_path("GET", "/alarms", "show=all"), page_path("POST", "/alarms/a:b:1/shelve", "")
+    ('/alarms?show=all', '/alarms/a:b:1')
+    """
+    if method not in ("GET", "HEAD"):
+        return path.rsplit("/", 1)[0] or path
+    return f"{path}?{query}" if query else path
 
 
 def own_path(path: str) -> str:

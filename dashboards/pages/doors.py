@@ -13,7 +13,7 @@ from dashboards.house import House
 from dashboards.language import LANGUAGES
 from dashboards.problems import Problem
 from dashboards.stream import events
-from dashboards.visit import A_YEAR_S, LANGUAGE_COOKIE, Visit, keep_session, own_path, page, visit
+from dashboards.visit import A_YEAR_S, LANGUAGE_COOKIE, Visit, keep_session, own_path, page, page_path, visit
 
 router = APIRouter(include_in_schema=False)
 Found = Annotated[Visit, Depends(visit)]
@@ -33,7 +33,8 @@ def visitor(request: Request) -> Visit:
         language = house.language(request.cookies.get(LANGUAGE_COOKIE))
         now_ns = house.now_ns()
         session, moment = house.sessions.start(now_ns), house.hub.moment
-        return Visit(house, language, session, True, request.url.path, False, now_ns, moment)
+        path = page_path(request.method, request.url.path, "")
+        return Visit(house, language, session, True, path, False, now_ns, moment)
 
 
 Visitor = Annotated[Visit, Depends(visitor)]

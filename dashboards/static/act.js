@@ -76,6 +76,11 @@
     tab.setAttribute("aria-current", "page");
     history.replaceState(null, "", tab.href);
   });
+  // Where tabs do not fit, the open one is in view.
+  for (const tab of document.querySelectorAll(".tabs a[aria-current]")) {
+    const bar = tab.closest(".tabs");
+    bar.scrollLeft += tab.getBoundingClientRect().left - bar.getBoundingClientRect().left - (bar.clientWidth - tab.offsetWidth) / 2;
+  }
   document.addEventListener("link-up", send);
   paint(); picked();
 })();

@@ -161,6 +161,13 @@ def test_errors_are_pages_for_people_and_problem_details_for_programs(screens: A
     assert screens.client.get("/alarms?show=everything").status_code == 422
 
 
+def test_a_refused_form_leads_back_to_its_page_and_not_to_its_own_address(screens: Any) -> None:
+    refused = screens.client.post("/alarms/pump-001:bearing_outer:1/shelve?lang=en", data={"token": "stale"})
+    assert refused.status_code == 422
+    assert 'href="/alarms/pump-001:bearing_outer:1">Try again' in refused.text
+    assert "/shelve" not in refused.text
+
+
 def test_health_and_metrics_tell_how_it_stands(screens: Any) -> None:
     health = screens.client.get("/healthz")
     assert health.status_code == 200

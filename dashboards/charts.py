@@ -185,7 +185,7 @@ def waterfall_json(waveforms: list[Waveform], language: Language, max_hz: float)
     """Spectra over time, oldest first, as dB below the loudest line; for a heat map."""
     rows, times = [], []
     for waveform in waveforms:
-        spectrum = amplitude_spectrum(samples_g(waveform), waveform.rate_hz)
+        spectrum = _upto(amplitude_spectrum(samples_g(waveform), waveform.rate_hz), max_hz)
         edges = np.linspace(0, max_hz, WATERFALL_BINS + 1)
         starts = np.searchsorted(spectrum.hz, edges[:-1])
         starts = np.minimum(starts, len(spectrum.hz) - 1)

@@ -186,7 +186,8 @@ def waveform(ask: Ask, store: Store | None, wanted: Wanted, axis: str, at_ns: in
     else:
         found = ask(f"{select} AND start_ns <= ? ORDER BY start_ns DESC LIMIT 1", machine, axis, at_ns)
         found += ask(f"{select} AND start_ns > ? ORDER BY start_ns LIMIT 1", machine, axis, at_ns)
-    if store is not None and not (at_ns is None and found):
+    is_exact = bool(found) and (at_ns is None or any(row[5] == at_ns for row in found))
+    if store is not None and not is_exact:  # nothing in the history can be nearer
         found += [
             (one[0], unplanes(one[1], one[2]), *one[2:])
             for one in query.waves(store, wanted, axis, END_NS if at_ns is None else at_ns)

@@ -14,8 +14,10 @@ import pytest
 
 import dashboards
 from benchmarks.written_plant import block, change, judged, plant_text
+from dashboards.charts import waterfall_json
 from dashboards.config import ConfigError, ScreensConfig, parse_config
 from dashboards.desk_view import card, folded
+from dashboards.language import Language
 from dashboards.picture import Level, first_picture, needs_action, risk, urgency, with_changes
 from dashboards.registry_files import EventFile, families, metric, standing
 from dashboards.shifts import planned_seconds, shift_now
@@ -23,6 +25,7 @@ from dashboards.spectra import amplitude_spectrum, cursor_lines, envelope_spectr
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.plant import parse_plant
 from ingest.contract.rows import AlarmState, Condition, Judgement, Priority
+from ingest.contract.values import Waveform
 from ingest.views import AlarmView, Latest
 
 PLANT = parse_plant(plant_text(8))
@@ -246,3 +249,14 @@ def test_standing_follows_promotion_and_rollback() -> None:
     events = (event("first", 1), event("challenge", 2), event("promote", 2))
     assert standing(events) == (2, None)
     assert standing((*events, event("rollback", 1))) == (1, None)
+
+
+def test_a_waterfall_shows_nothing_of_what_lies_above_its_axis() -> None:
+    seconds = np.arange(8192) / 25_600
+    counts = 100 * np.sin(2 * np.pi * 100 * seconds) + 10_000 * np.sin(2 * np.pi * 5_000 * seconds)
+    loud_above = Waveform("x", counts.astype("<i2").tobytes(), "int16", 25_600.0, 0.001, 1_000_000_000)
+    fall = waterfall_json([loud_above], Language("en", ZoneInfo("Asia/Jakarta"), "IDR"), 2_000.0)
+    (row,) = fall["db"]
+    assert row.index(max(row)) == int(100 / 2_000 * len(row))
+    assert fall["top_g"] == pytest.approx(0.1, rel=0.2)
+    assert row[-1] == -60

@@ -226,6 +226,21 @@ def test_expired_rows_live_on_as_aggregates(journal: Journal, tmp_path: Path) ->
     assert trend.low["x.rms_g"].tolist()[:3] == [0.0, 10.0, 20.0]
 
 
+def test_a_waveform_that_the_journal_has_is_not_looked_for_in_the_history(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "history"
+    fill(journal, 1000, 5)
+    reader = Reader(journal.path, folder)
+    asked: list[int] = []
+    monkeypatch.setattr("ingest.series.query.waves", lambda *given: asked.append(given[3]) or [])
+    found = [reader.waveform("m-0", "x", at) for at in reader.waveform_times("m-0", "x")]
+    assert [one.start_ns // S for one in found if one] == [1004, 1003, 1002, 1001, 1000]
+    assert asked == []
+    assert reader.waveform("m-0", "x", 1002 * S + 1) is not None
+    assert asked == [1002 * S + 1]
+
+
 def test_waveforms_of_healthy_machines_are_thinned_and_those_of_alarms_stay(tmp_path: Path) -> None:
     journal = Journal(
         tmp_path / "journal.db", WaveformPolicy(every_s=0.0, suspicious_every_s=0.0, budget_bytes_s=1e12)

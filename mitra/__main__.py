@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import typer
 from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
@@ -118,7 +118,7 @@ def _top() -> None:
 
 def main() -> Any:
     """Entry point: a `PersonError` becomes one sentence and its exit code."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout is for data
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")  # to stderr
     try:
         return app()
     except PersonError as error:

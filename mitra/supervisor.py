@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -13,9 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
-log = structlog.get_logger("supervisor")
+log = logging.getLogger("mitra.supervisor")
 
 STOP_GRACE_S = 15.0
 WATCH_S = 0.2
@@ -136,7 +135,7 @@ class Supervisor:
         try:
             process.wait(STOP_GRACE_S)
         except subprocess.TimeoutExpired:
-            log.warning("killed", program=name, after_s=STOP_GRACE_S)
+            log.warning("killed program=%s after_s=%g", name, STOP_GRACE_S)
             process.kill()
             process.wait()
 
@@ -165,7 +164,7 @@ class Supervisor:
                 running.backoff_s = FIRST_BACKOFF_S
             running.due_s = now_s + running.backoff_s
             running.backoff_s = min(2 * running.backoff_s, LONGEST_BACKOFF_S)
-            log.warning("ended", program=running.program.name, code=running.process.returncode)
+            log.warning("ended program=%s code=%s", running.program.name, running.process.returncode)
         elif now_s >= running.due_s and not self._closing.is_set():
             running.process = self._spawn(running.program)
             running.started_s, running.due_s = now_s, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import structlog
 
 from control.roster import init, publish
 from control.technician import RefusedError, Technician, enrol_software
@@ -17,7 +17,7 @@ from edge.actuator.panel import read_panel
 from ingest.contract.approval.states import State
 from mitra.house import House
 
-log = structlog.get_logger("technicians")
+log = logging.getLogger("mitra.technicians")
 
 PEOPLE = (
     ("sari-wulandari", "Sari Wulandari", "approver"),
@@ -87,7 +87,7 @@ class Script:
                 self._look(people)
         except (RefusedError, httpx.HTTPError, ValueError) as error:
             self.problems.append(str(error))
-            log.error("script_ended", error=str(error))  # noqa: TRY400
+            log.error("script_ended error=%s", error)  # noqa: TRY400
         finally:
             for person in people:
                 person.close()

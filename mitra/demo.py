@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from ingest.reader import Reader
 from mitra.exits import PersonError
 from mitra.house import House, Ports, secrets_of
 from mitra.layout import Layout, make_folder, writing
+from mitra.serve import hold
 from mitra.supervisor import Supervisor, free_port, port_is_free
 from mitra.tally import Tally, tally
 from mitra.technicians import Script, enrol_people
@@ -56,6 +58,8 @@ class Demo:
     supervisor: Supervisor
     house: House
     plant_file: PlantFile
+    lock: int
+    """Descriptor that keeps the data folder for this plant alone."""
 
     @property
     def urls(self) -> dict[str, str]:
@@ -142,8 +146,9 @@ class Demo:
         }
 
     def stop(self) -> None:
-        """End every process."""
+        """End every process, and let go of the folder."""
         self.supervisor.stop()
+        os.close(self.lock)
 
 
 def receipts_of(house: House) -> list[Receipt]:
@@ -177,6 +182,21 @@ def _switched_off(folder: Path) -> list[str]:
 def prepare(request: DemoRequest) -> Demo:
     """Write the plant and its accounts; nothing runs yet. Raises PersonError."""
     layout = Layout(make_folder(request.data).resolve())
+    lock = hold(layout)
+    try:
+        return _prepared(request, layout, lock)
+    except PersonError:
+        os.close(lock)
+        raise
+
+
+def _prepared(request: DemoRequest, layout: Layout, lock: int) -> Demo:
+    ports = Ports(
+        broker=free_port(HOST),
+        screens=_port(request.screens_port, "screens"),
+        control=_port(request.control_port, "control"),
+        page=_port(request.page_port, "page"),
+    )
     plant_path = layout.root / "plant.toml"
     plant_file = write_plant(
         PlantRequest(
@@ -193,12 +213,6 @@ def prepare(request: DemoRequest) -> Demo:
     with writing(plant_path):
         plant_path.write_text(plant_file.text, "utf-8")
     plant = parse_plant(plant_file.text, str(plant_path))
-    ports = Ports(
-        broker=free_port(HOST),
-        screens=_port(request.screens_port, "screens"),
-        control=_port(request.control_port, "control"),
-        page=_port(request.page_port, "page"),
-    )
     house = House(
         layout,
         plant,
@@ -209,7 +223,7 @@ def prepare(request: DemoRequest) -> Demo:
         stream={"profile": "demo"},
         fatigue=DEMO_FATIGUE,
     )
-    return Demo(request, Supervisor(layout.logs), house, plant_file)
+    return Demo(request, Supervisor(layout.logs), house, plant_file, lock)
 
 
 def _port(wanted: int, what: str) -> int:

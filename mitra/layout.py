@@ -111,6 +111,10 @@ class Layout:
         return self.root / "actuator" / gateway
 
 
+_NO_FOLDER = (FileExistsError, FileNotFoundError, NotADirectoryError)
+"""No folder is or can be made at a path: a file is in the way, or the file system takes none."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a sentence. Raises PersonError."""
@@ -123,7 +127,7 @@ def writing(path: Path) -> Iterator[None]:
                 f"The disk that holds {path} is full, so nothing new can be stored. "
                 "Free some space there; what is stored already is not touched.",
             ) from error
-        if error.errno in NOT_WRITABLE or isinstance(error, FileExistsError | NotADirectoryError):
+        if error.errno in NOT_WRITABLE or isinstance(error, _NO_FOLDER):
             raise PersonError(
                 "disk",
                 f"{path} cannot be written ({os.strerror(error.errno or 0)}). "

@@ -208,8 +208,8 @@ def hold(layout: Layout) -> int:
         os.close(lock)
         raise PersonError(
             "missing",
-            f"Another `mitra serve` uses {layout.root} already: one plant, one writer. Stop that one, or "
-            "name another folder with --data.",
+            f"Another `mitra serve` or `mitra demo` uses {layout.root} already: one plant, one writer. "
+            "Stop that one, or name another folder with --data.",
         ) from error
     return lock
 

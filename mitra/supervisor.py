@@ -172,7 +172,8 @@ class Supervisor:
 
     def _tail(self, name: str) -> str:
         path = self._logs / f"{name}.log"
-        lines = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
+        said = path.read_text("utf-8", "replace").strip().splitlines() if path.exists() else []
+        lines = list(dict.fromkeys(said[-20:]))  # a program that ended thrice said the same thrice
         return f"{' / '.join(lines[-3:])[-600:] or 'it said nothing'} (whole log: {path})"
 
 

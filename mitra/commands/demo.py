@@ -98,6 +98,8 @@ def _run(running: Demo, script: Script | None, seconds: float, *, headless: bool
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to live on
+        signal.signal(signal.SIGHUP, stop)  # the terminal was closed: nothing outlives it
     with err.status("starting") as status:
         running.start(lambda what: status.update(f"starting: {what}"))
     if script is not None:

@@ -51,6 +51,16 @@ def test_a_program_that_cannot_start_says_why(tmp_path: Path) -> None:
     supervisor.stop()
 
 
+def test_what_was_said_at_every_try_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "screen.log").write_text("no such file\n" * 5)
+    supervisor = Supervisor(tmp_path)
+    command = (sys.executable, "-c", "import sys; sys.exit('no such file')")
+    with pytest.raises(StartError) as told:
+        supervisor.start(Program("screen", command, ready=lambda: False, restart=False))
+    assert str(told.value).count("no such file") == 1
+    supervisor.stop()
+
+
 def test_one_that_ignores_the_polite_signal_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

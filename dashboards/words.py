@@ -138,10 +138,27 @@ CHANNELS: dict[str, str] = {
     "envelope_bpfi_1_g": N_("impacts of the inner race (BPFI)"),
     "envelope_bsf_1_g": N_("impacts of the rolling elements (BSF)"),
     "envelope_ftf_1_g": N_("impacts of the cage (FTF)"),
+    "band_10_100_g": N_("vibration of 10 to 100 Hz"),
+    "band_100_300_g": N_("vibration of 100 to 300 Hz"),
+    "band_300_1000_g": N_("vibration of 300 to 1000 Hz"),
+    "band_1000_3000_g": N_("vibration of 1 to 3 kHz"),
+    "band_3000_6000_g": N_("vibration of 3 to 6 kHz"),
+    "band_6000_10000_g": N_("vibration of 6 to 10 kHz"),
+    "order_0_5_g": N_("vibration once every two turns"),
+    "order_1_g": N_("vibration once per turn"),
+    "order_2_g": N_("vibration twice per turn"),
+    "order_4_10_g": N_("vibration 4 to 10 times per turn"),
+    "mesh_g": N_("vibration at the tooth frequency"),
+    "mesh_sidebands_g": N_("sidebands of the tooth frequency"),
+    "vane_g": N_("vibration at the vane frequency"),
+    "line_2_g": N_("vibration at twice the mains frequency"),
+    "Current.unbalance": N_("difference between phase currents"),
     "Power/Active": N_("active power"),
     "Power/Factor": N_("power factor"),
     "Speed": N_("speed"),
 }
+# The models watch the harmonics of a part as one, under the name that they share.
+CHANNELS |= {f"envelope_{part}": CHANNELS[f"envelope_{part}_1_g"] for part in ("bpfo", "bpfi", "bsf", "ftf")}
 PRIORITY_LETTER: dict[str, str] = {Priority.HIGH: "H", Priority.MEDIUM: "M", Priority.LOW: "L"}
 
 

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
+from dashboards.language import Language
+from dashboards.reasons import sentence
 from ingest.contract.approval.messages import VERSION, Request, evidence_sha256
-from ingest.contract.reasons import Language, sentence
-from ingest.contract.rows import Reason, StopAdvice
+from ingest.contract.rows import StopAdvice
 
 NS_PER_MS = 1_000_000
 MAX_FACTS = 24
 MAX_FACT_CHARS = 80
 MAX_REASON_CHARS = 280
-TITLE: dict[Language, str] = {"en": "Why", "id": "Alasan"}
+TITLE = {"en": "Why", "id": "Alasan"}
 
 
-def request_of(advice: StopAdvice, site: str, language: Language) -> bytes:
-    """Canonical bytes of the request. The same advice gives the same dedup key.
+def request_of(advice: StopAdvice, site: str, language: str) -> bytes:
+    """Canonical bytes of the request, in the words of the screens. The same advice gives the same dedup key.
 
-    Raises ValueError when a field breaks the request's limits.
+    language: `en` or `id`. Raises ValueError when a field breaks the request's limits.
     """
-    words = [_words(reason, language) for reason in advice.evidence] or [advice.reason]
+    reader = Language(language, ZoneInfo("UTC"))
+    words = [sentence(reason, reader) for reason in advice.evidence] or [advice.reason]
     facts = [
         {"name": f"{TITLE[language]} {number}", "value": text[:MAX_FACT_CHARS]}
         for number, text in enumerate(words[:MAX_FACTS], 1)
     ]
     evidence = {"facts": facts, "trend": [], "trend_unit": ""}
-    said = "; ".join(words)
     told = f"{advice.machine} {advice.cause} {advice.time_ns}"
     return Request(
         v=VERSION,
@@ -38,14 +41,21 @@ def request_of(advice: StopAdvice, site: str, language: Language) -> bytes:
         window={"start_ms": advice.window_ns[0] // NS_PER_MS, "end_ms": advice.window_ns[1] // NS_PER_MS},
         evidence_sha256=evidence_sha256(evidence),
         risk=min(max(advice.risk, 0.0), 1.0),
-        reason=said[:MAX_REASON_CHARS],
+        reason=_joined(words),
         dedup_key=hashlib.sha256(told.encode()).hexdigest()[:32],
         evidence=evidence,
     ).to_bytes()
 
 
-def _words(reason: Reason, language: Language) -> str:
-    try:
-        return sentence(reason, language)
-    except (KeyError, ValueError):  # a code newer than the sentences: its name says more than nothing
-        return reason.code
+def _joined(words: Sequence[str]) -> str:
+    """As many whole sentences as a reason takes: half of one could mean something else.
+
+    >>> len(_joined(["a" * 200, "b" * 200]))
+    200
+    """
+    said = words[0][:MAX_REASON_CHARS]
+    for more in words[1:]:
+        if len(said) + len(more) + 2 > MAX_REASON_CHARS:
+            break
+        said += f"; {more}"
+    return said

@@ -16,6 +16,7 @@ from dashboards.reasons import sentence
 from dashboards.words import channel
 from ingest.contract.reasons import SENTENCES
 from ingest.contract.rows import Reason
+from models.online.columns import UNBALANCE, VIBRATION
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
 ID, EN = Language("id", JAKARTA), Language("en", JAKARTA)
@@ -64,6 +65,14 @@ def test_channels_are_named_as_people_name_them() -> None:
     assert channel("Temperature/motor_de", ID) == "suhu (motor de)"
     assert channel("velocity_rms_mm_s", EN) == "vibration velocity"
     assert channel("Flow/feed", EN) == "Flow/feed"
+
+
+def test_everything_that_the_models_watch_has_words_in_both_languages() -> None:
+    watched = [watch.name for watch in (*VIBRATION, *UNBALANCE.values()) if watch.name != "unbalance"]
+    for name in (*watched, *UNBALANCE):
+        english, indonesian = channel(name, EN), channel(name, ID)
+        assert english != name.replace("_", " "), f"{name} has no words"
+        assert indonesian != english, name
 
 
 def test_no_sentence_hides_in_an_f_string() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from dashboards.charts import columns_of
 from dashboards.describe import live_words
 from dashboards.pages.alarms import alarm_tools, cards
-from dashboards.picture import risk
+from dashboards.picture import Level, MachineNow, risk
 from dashboards.problems import Problem
 from dashboards.reasons import top
 from dashboards.say import checked_machine, note_of, say
@@ -20,6 +21,7 @@ from dashboards.spectra import cursor_lines
 from dashboards.visit import Visit, keep_session, page, visit
 from ingest.contract.actions import ActionKind
 from ingest.contract.values import AXES
+from ingest.views import AdviceView
 
 router = APIRouter(include_in_schema=False)
 TABS = ("trend", "spectrum", "waveform", "waterfall", "why", "history")
@@ -47,9 +49,6 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
         asked = () if found.fragment else reader.advice(MAX_HISTORY)
         axes = [axis for axis in AXES if reader.waveform_times(machine, axis, limit=1)]
     judgement = now.judgement
-    advice = (
-        one for one in asked if one.advice.machine == machine and found.now_ns - one.receive_ns < ADVICE_NS
-    )
     return page(
         found,
         "machine_tab.html" if found.fragment else "machine.html",
@@ -58,7 +57,7 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
         tab=tab,
         tabs=TABS,
         risk=risk(now),
-        advice=next(advice, None),
+        advice=request_of(now, asked, found.now_ns),
         columns=columns_of(now.latest),
         axes=axes,
         lines=cursor_lines(house.plant, now.machine, now.speed_rpm),
@@ -70,6 +69,16 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
         maintenance_hours=MAINTENANCE_HOURS,
         **alarm_tools(found),
     )
+
+
+def request_of(now: MachineNow, asked: Sequence[AdviceView], now_ns: int) -> AdviceView | None:
+    """The newest request to decide about a stop of this machine; none is left once it stands still."""
+    if now.level is Level.STOPPED:
+        return None
+    mine = (
+        one for one in asked if one.advice.machine == now.machine.id and now_ns - one.receive_ns < ADVICE_NS
+    )
+    return next(mine, None)
 
 
 @router.post("/machines/{machine}/maintenance")

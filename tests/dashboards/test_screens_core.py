@@ -18,15 +18,16 @@ from dashboards.charts import waterfall_json
 from dashboards.config import ConfigError, ScreensConfig, parse_config
 from dashboards.desk_view import card, folded
 from dashboards.language import Language
+from dashboards.pages.machine import ADVICE_NS, request_of
 from dashboards.picture import Level, first_picture, needs_action, risk, urgency, with_changes
 from dashboards.registry_files import EventFile, families, metric, standing
 from dashboards.shifts import planned_seconds, shift_now
 from dashboards.spectra import amplitude_spectrum, cursor_lines, envelope_spectrum, samples_g, thinned
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.plant import parse_plant
-from ingest.contract.rows import AlarmState, Condition, Judgement, Priority
+from ingest.contract.rows import AlarmState, Condition, Judgement, Priority, StopAdvice
 from ingest.contract.values import Waveform
-from ingest.views import AlarmView, Latest
+from ingest.views import AdviceView, AlarmView, Latest
 
 PLANT = parse_plant(plant_text(8))
 VENDOR = Path(dashboards.__file__).parent / "static" / "vendor"
@@ -62,6 +63,19 @@ def test_the_worse_of_condition_and_zone_is_drawn() -> None:
     picture = with_changes(first_picture(PLANT, ()), [latest("pump-001", odd)], (), {})
     assert picture.machines["pump-001"].level is Level.ALARM
     assert needs_action(picture.machines["pump-001"])
+
+
+def test_a_request_to_stop_is_shown_until_it_is_old_or_the_machine_stands_still() -> None:
+    def shown(machine: str, condition: Condition, age_ns: int) -> bool:
+        last = latest("pump-001", Judgement("pump-001", 1, condition, 0.9, 0.5, 5.0))
+        now = with_changes(first_picture(PLANT, ()), [last], (), {}).machines[machine]
+        advice = StopAdvice("pump-001", 1, "imbalance", 0.9, "imbalance", "online-1", (0, 1))
+        return request_of(now, [AdviceView(1, 10**18, advice)], 10**18 + age_ns) is not None
+
+    assert shown("pump-001", Condition.ALARM, 1)
+    assert not shown("pump-001", Condition.ALARM, ADVICE_NS)
+    assert not shown("pump-001", Condition.STOPPED, 1)
+    assert not shown("fan-002", Condition.ALARM, 1)
 
 
 def test_stale_machines_leave_their_zone() -> None:

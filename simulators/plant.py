@@ -25,7 +25,11 @@ SECOND_NS: Final = 1_000_000_000
 Language = Literal["id", "en"]
 
 
-SHIFTS: Final = (("pagi", "06:00", "14:00"), ("siang", "14:00", "22:00"), ("malam", "22:00", "06:00"))
+SHIFTS: Final = (("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00"))
+SHIFT_NAMES: Final[dict[Language, tuple[str, str, str]]] = {
+    "id": ("pagi", "siang", "malam"),
+    "en": ("morning", "afternoon", "night"),
+}
 FAILURE_COST: Final = {"low": 5e6, "normal": 40e6, "high": 150e6, "critical": 600e6}
 """Rupiah for one unplanned stop, by criticality."""
 
@@ -116,7 +120,10 @@ def _heading(request: PlantRequest) -> dict[str, Any]:
             "language": request.language,
         },
         "tariff": {"currency": "IDR", "peak_per_kwh": 1553.67, "off_peak_per_kwh": 1035.78},
-        "shift": [{"name": name, "start": start, "end": end} for name, start, end in SHIFTS],
+        "shift": [
+            {"name": name, "start": start, "end": end}
+            for name, (start, end) in zip(SHIFT_NAMES[request.language], SHIFTS, strict=True)
+        ],
         "bearing": [msgspec.to_builtins(find(one)) for one in bearings],
     }
 
@@ -162,7 +169,7 @@ def _sensor(request: PlantRequest, index: int, seed: int) -> dict[str, Any]:
         "switches": request.switches,
     }
     if TEMPLATES[index % len(TEMPLATES)].two_shifts and not is_faulty:
-        sensor["shifts"] = [SHIFTS[0][0], SHIFTS[1][0]]
+        sensor["shifts"] = list(SHIFT_NAMES[request.language][:2])
     if is_faulty:
         sensor["idle_share"] = 0.0
         sensor["faults"] = [

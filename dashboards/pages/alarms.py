@@ -17,7 +17,7 @@ from dashboards.say import checked_alarm, note_of, say
 from dashboards.visit import Visit, keep_session, page, visit
 from dashboards.words import FAULTS, called, sentence_case
 from ingest.contract.actions import Action, ActionKind, Verdict
-from ingest.contract.rows import AlarmState, Priority
+from ingest.contract.rows import AlarmChange, AlarmState, Priority, Reason
 from ingest.views import AlarmView
 
 router = APIRouter(include_in_schema=False)
@@ -160,7 +160,8 @@ def alarm_tools(found: Visit) -> dict[str, Any]:
         return machines[machine].machine.name if machine in machines else machine
 
     def why(one: AlarmView) -> tuple[str, ...]:
-        return top(one.last.reasons, found.language)
+        reasons = one.last.reasons or last_reasons(_history(found, one.alarm_id))
+        return top(reasons, found.language)
 
     return {
         "title": title,
@@ -171,6 +172,17 @@ def alarm_tools(found: Visit) -> dict[str, Any]:
         "fault_choices": FAULT_CHOICES,
         "states": AlarmState,
     }
+
+
+def last_reasons(changes: Sequence[AlarmChange]) -> tuple[Reason, ...]:
+    """What the models gave last. changes: oldest first; a step that a person takes carries no reasons."""
+    return next((one.reasons for one in reversed(changes) if one.reasons), ())
+
+
+def _history(found: Visit, alarm_id: str) -> tuple[AlarmChange, ...]:
+    with found.house.source.reader() as reader:
+        history = reader.alarm(alarm_id)
+    return history.changes if history is not None else ()
 
 
 def _shown(row: AlarmView, show: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from dashboards.charts import waterfall_json
 from dashboards.config import ConfigError, ScreensConfig, parse_config
 from dashboards.desk_view import card, folded
 from dashboards.language import Language
+from dashboards.pages.alarms import last_reasons
 from dashboards.pages.machine import ADVICE_NS, request_of
 from dashboards.picture import Level, first_picture, needs_action, risk, urgency, with_changes
 from dashboards.registry_files import EventFile, families, metric, standing
@@ -25,7 +27,7 @@ from dashboards.shifts import planned_seconds, shift_now
 from dashboards.spectra import amplitude_spectrum, cursor_lines, envelope_spectrum, samples_g, thinned
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.plant import parse_plant
-from ingest.contract.rows import AlarmState, Condition, Judgement, Priority, StopAdvice
+from ingest.contract.rows import AlarmState, Condition, Judgement, Priority, Reason, StopAdvice
 from ingest.contract.values import Waveform
 from ingest.views import AdviceView, AlarmView, Latest
 
@@ -76,6 +78,16 @@ def test_a_request_to_stop_is_shown_until_it_is_old_or_the_machine_stands_still(
     assert not shown("pump-001", Condition.ALARM, ADVICE_NS)
     assert not shown("pump-001", Condition.STOPPED, 1)
     assert not shown("fan-002", Condition.ALARM, 1)
+
+
+def test_an_acknowledged_alarm_still_says_why() -> None:
+    raised = replace(
+        change("pump-001", "imbalance", Priority.HIGH, 50), reasons=(Reason("order_1", {"factor": 3.0}),)
+    )
+    narrowed = replace(raised, time_ns=60, reasons=(Reason("order_2", {"factor": 4.0}),))
+    acknowledged = replace(raised, time_ns=70, event="acknowledged", by="budi", reasons=())
+    assert last_reasons((raised, narrowed, acknowledged)) == narrowed.reasons
+    assert last_reasons((acknowledged,)) == ()
 
 
 def test_stale_machines_leave_their_zone() -> None:

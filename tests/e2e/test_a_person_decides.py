@@ -177,6 +177,7 @@ def acknowledges_and_judges(person: Person) -> None:
     page.get_by_role("button", name="Akui").click()
     steps = page.get_by_role("region", name="Yang terjadi")
     until(lambda: has_after_a_reload(page, steps.get_by_text("demo-technician")), "an acknowledgement")
+    expect(page.locator(".alarm .need-why").first, "an acknowledged alarm still says why").to_be_visible()
     page.get_by_role("button", name="Benar", exact=True).click()
     expect(page.get_by_text("Putusan: Benar")).to_be_visible()
 

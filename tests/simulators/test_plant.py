@@ -72,6 +72,16 @@ def test_names_come_in_both_languages() -> None:
     assert plant_of(replace(DEMO, language="en")).machine[0].name == "Cooling water pump 1"
 
 
+def test_shifts_are_named_in_the_plants_language_and_machines_work_in_them() -> None:
+    for language, names in (("id", {"pagi", "siang", "malam"}), ("en", {"morning", "afternoon", "night"})):
+        plant = plant_of(replace(DEMO, language=language))  # type: ignore[arg-type]
+        assert {shift.name for shift in plant.shift} == names
+        worked = {name for machine in plant.machine for name in machine.sensor.get("shifts", ())}
+        assert worked
+        assert worked < names
+        assert len(models_of(plant)) == len(plant.machine)
+
+
 def test_a_fault_that_the_machine_cannot_have_is_refused() -> None:
     with pytest.raises(ValueError, match="no part"):
         PlantRequest(fault=FaultKind.GEAR, faulty=0)

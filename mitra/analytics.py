@@ -27,6 +27,7 @@ from ingest.desk import Desk
 from ingest.gate import Gate
 from ingest.host import Host, Send
 from ingest.inbox import Inbox
+from ingest.influx import Follower, Influx
 from ingest.journal.journal import Journal, JournalError
 from ingest.keeper import Keeper
 from ingest.metrics import MetricsFile
@@ -34,6 +35,7 @@ from ingest.mqtt import BrokerError, Link, broker_of
 from ingest.snapshots import Snapshots
 from ingest.stream import Stream, StreamPolicy
 from mitra.exits import EXIT_CODES, PersonError
+from mitra.influx_file import InfluxTable
 from mitra.layout import make_folder, read_plant
 from mitra.requests import request_of
 from models.stream import Settings, StreamState, dump, load, new_state, replay, update, warm_up
@@ -65,6 +67,7 @@ class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     key: str = ""
     profile: Literal["plant", "demo", "backtest"] = "plant"
     baseline_rows: Annotated[int, msgspec.Meta(ge=8, le=100_000)] = 100
+    influx: InfluxTable | None = None
     max_blocks: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
 
@@ -93,6 +96,19 @@ def snapshots_of(folder: Path, plant: Plant, settings: Settings) -> Snapshots[St
         return replay(state, rows, actions, now_ns)[0]
 
     return Snapshots(folder, dump, lambda raw: load(raw, plant, settings), fold)
+
+
+def follower_of(journal: Journal, table: InfluxTable | None) -> Follower | None:
+    """Start copying to InfluxDB when it is wanted; it never holds the journal up. Raises PersonError."""
+    if table is None:
+        return None
+    try:
+        influx = Influx(table.url, table.token, table.org, table.bucket)
+    except ValueError as error:
+        raise PersonError("setting", f"[influx]: {error}") from error
+    follower = Follower(journal, influx)
+    follower.start()
+    return follower
 
 
 def run(config: AnalyticsConfig) -> None:
@@ -144,6 +160,7 @@ def run(config: AnalyticsConfig) -> None:
     signal.signal(signal.SIGINT, stop)
     keeper = Keeper(journal, Path(config.history))
     keeper.start()
+    follower = follower_of(journal, config.influx)
     link.start(inbox.offer_many)
     if not link.wait_open(FIRST_OPEN_S):
         log.warning(
@@ -156,6 +173,8 @@ def run(config: AnalyticsConfig) -> None:
         Path(config.ready).touch()
     stream.run()
     link.stop()
+    if follower is not None:
+        follower.stop()
     keeper.stop()
     journal.close()
 

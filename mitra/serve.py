@@ -17,6 +17,7 @@ from mitra.broker import NoBrokerError
 from mitra.exits import PersonError
 from mitra.external import check_broker
 from mitra.house import House, Ports, secrets_of, write_config
+from mitra.influx_file import read_influx
 from mitra.layout import Layout, make_folder, read_plant, writing
 from mitra.serving import Serving, write_serving
 from mitra.supervisor import Supervisor, listens, port_is_free
@@ -46,6 +47,7 @@ class ServeRequest:
     with_gateways: bool = False
     with_control: bool = False
     profile: Literal["plant", "demo"] = "plant"
+    influx: Path | None = None
 
 
 @dataclass(slots=True)
@@ -154,7 +156,7 @@ def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) ->
         request.plant.resolve(),
         ports,
         secrets,
-        stream={"profile": request.profile},
+        stream={"profile": request.profile} | read_influx(request.influx),
         external=request.broker,
         ca=str(request.ca.resolve()) if request.ca is not None else "",
         screen_settings=screen_settings(request, layout),

@@ -43,6 +43,9 @@ def serve(
     with_control: Annotated[
         bool, typer.Option("--with-control", help="Run control and the approver's page here too.")
     ] = False,
+    influx: Annotated[
+        Path | None, typer.Option(help="TOML file with url, bucket, org, token: copy the history there too.")
+    ] = None,
     profile: Annotated[
         Literal["plant", "demo"], typer.Option(help="How fast models learn: demo is for minutes, not months.")
     ] = "plant",
@@ -75,6 +78,7 @@ def serve(
         with_gateways=with_gateways,
         with_control=with_control,
         profile=profile,
+        influx=influx,
     )
     running = prepare(request)
     try:

@@ -25,6 +25,7 @@ SITE, GATEWAY, MACHINE = "replay", "gw-replay", "recording"
 HOST = "127.0.0.1"
 NS_PER_S = 1_000_000_000
 WATCH_S = 0.05
+KILL_WATCH_S = 0.005
 STALLED_S = 120.0
 PROCESSES = {"ingest": "analytics", "broker": "broker", "edge": f"edge-{GATEWAY}"}
 
@@ -130,17 +131,21 @@ class Replay:
             if now_stored != stored:
                 stored, moved_s = now_stored, time.monotonic()
                 self.told(stored)
-            while kills and stored >= kills[0].at_stored:
+            if kills and stored >= kills[0].at_stored and self._alive(kills[0].process):
                 self.supervisor.kill(PROCESSES[kills.pop(0).process])
             if time.monotonic() - moved_s > STALLED_S:
                 raise PersonError(
                     "check",
                     f"Nothing was stored for {STALLED_S:g} s; {stored} are. See {self.layout.logs}.",
                 )
-            time.sleep(WATCH_S)
+            time.sleep(KILL_WATCH_S if kills else WATCH_S)
         if code != 0:
             log = (self.layout.logs / f"edge-{GATEWAY}.log").read_text("utf-8", "replace").strip()
             raise PersonError("setting", f"The recording could not be played: {log.splitlines()[-1:]}")
+
+    def _alive(self, process: str) -> bool:
+        """What lies dead cannot be killed again: the next kill waits until it runs."""
+        return self.supervisor.alive()[PROCESSES[process]]
 
     def report(self, took_s: float, restarts: dict[str, int]) -> dict[str, Any]:
         """Counts at both ends, and when the alarm came."""

@@ -70,6 +70,8 @@ class AlarmBook:
     ) -> AlarmChange:
         """Take one step of the table and say what changed. Raises AlarmError for an impossible step."""
         previous, alarm.state = alarm.state, after(alarm.state, event)
+        if alarm.state != AlarmState.SHELVED:
+            alarm.until_ns = None  # only a shelf ends by the clock
         if alarm.state == AlarmState.UNACKNOWLEDGED and previous != alarm.state:
             self.raised.append((time_ns, alarm.alarm_id))
         if alarm.state == AlarmState.NORMAL:
@@ -158,7 +160,6 @@ class AlarmBook:
         ]
 
     def _restore(self, alarm: Alarm, time_ns: int, by: str = "", note: str = "") -> AlarmChange:
-        alarm.until_ns = None
         alarm.acknowledged = False
         event = Event.RESTORED_ACTIVE if alarm.active else Event.RESTORED_CALM
         return self.step(alarm, event, time_ns, by=by, note=note)

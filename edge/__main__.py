@@ -16,7 +16,7 @@ from edge.agent import Agent
 from edge.config import AgentConfig, ConfigError, load_config
 from edge.log import to_stderr
 from edge.outbox_file import Connect, OutboxUnavailable, connect_sqlite
-from edge.readers import Source
+from edge.place import Source
 from edge.sensors import SensorConfigError, build
 from edge.status import read_status
 from ingest.contract.plant import Plant, PlantError, parse_plant

@@ -21,12 +21,13 @@ from edge.acquisition import AcquireRequest, Acquisitions
 from edge.config import AgentConfig, Broker
 from edge.intake import Intake
 from edge.link import Arrived, Closed, Event, Opened, Session, Subscribed
-from edge.log import say
+from edge.log import broke, say
 from edge.node import Acquire, Close, Command, Damaged, EdgeNode, Forget, Link, Note, Now, Publish, Subscribe
 from edge.outbox import Commit
 from edge.outbox_file import Connect, connect_sqlite
 from edge.outbox_rows import Counts, Stored
-from edge.readers import Change, Readers, Source
+from edge.place import Source
+from edge.readers import Change, Readers
 from edge.status import OUTBOX_NAME, Status, read_status, write_status
 from edge.store import Store
 from edge.window import Want
@@ -121,18 +122,21 @@ class Agent:
     # ---- the loop
 
     def run(self) -> None:
-        """Read, store, send until told to stop."""
+        """Read, store, send until told to stop. Raises what broke a reading thread, once all is stored."""
         say(
             "started", boot_id=self._store.outbox.boot_id, machines=self._n_machines, broker=str(self._broker)
         )
         self._extent()
         self._readers.start()
         try:
-            while not self._is_stopping and not self._is_drained:
+            while not self._is_stopping and not self._is_drained and self._readers.failure is None:
                 self._wait()
                 self._turn(now())
         finally:
             self._end()
+        if self._readers.failure is not None:
+            broke("readers_broken", self._readers.failure, meaning="the agent ends, to be started anew")
+            raise self._readers.failure
 
     def _turn(self, at: Now) -> None:
         self._converse(at)
@@ -153,6 +157,7 @@ class Agent:
             say("acquire_ended", machine=machine)
         if at.mono_ns >= self._status_due_ns:
             self._status_due_ns = at.mono_ns + _STATUS_NS
+            self._readers.look_after(at.mono_ns)
             self._show(at)
 
     @property

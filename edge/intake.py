@@ -34,7 +34,7 @@ class Intake:
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
         self._n_bytes = 0
-        self._losses: dict[str, Loss] = {}
+        self._losses: dict[tuple[str, str], Loss] = {}
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class Intake:
         with self._changed:
             while self._is_full and not self._is_closed:
                 if not patient:
-                    self._lose(message)
+                    self._lose(Loss(message.machine, message.time_ns, message.time_ns, 1, NOT_ACCEPTED))
                     return False
                 self._changed.wait()
             if self._is_closed:
@@ -62,10 +62,15 @@ class Intake:
     def _is_full(self) -> bool:
         return len(self._waiting) >= self._max_messages or self._n_bytes >= self._max_bytes
 
-    def _lose(self, message: Message) -> None:
-        loss = Loss(message.machine, message.time_ns, message.time_ns, 1, NOT_ACCEPTED)
-        known = self._losses.get(message.machine)
-        self._losses[message.machine] = known.joined(loss) if known else loss
+    def lose(self, loss: Loss) -> None:
+        """Declare what a source could not give; it becomes a gap record."""
+        with self._changed:
+            self._lose(loss)
+        self._wake()
+
+    def _lose(self, loss: Loss) -> None:
+        known = self._losses.get((loss.machine, loss.reason))
+        self._losses[loss.machine, loss.reason] = known.joined(loss) if known else loss
 
     def take(self, limit: int) -> list[Message]:
         """The oldest messages, at most `limit`."""
@@ -92,8 +97,7 @@ class Intake:
         """Undo `take_losses`."""
         with self._changed:
             for loss in losses:
-                known = self._losses.get(loss.machine)
-                self._losses[loss.machine] = known.joined(loss) if known else loss
+                self._lose(loss)
 
     def close(self) -> None:
         """Let everybody go who waits at the door; what is inside stays."""

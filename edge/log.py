@@ -36,3 +36,8 @@ def to_stderr() -> None:
 def say(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """Log an event with its fields."""
     _LOG.log(level, event, extra={"fields": fields})
+
+
+def broke(event: str, error: BaseException, **fields: Any) -> None:
+    """Log broken code with its trace."""
+    _LOG.error(event, exc_info=error, extra={"fields": fields})

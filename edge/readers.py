@@ -1,4 +1,9 @@
-"""The threads that read the sensors: each machine belongs to one thread, so that a slow one delays few."""
+"""The threads that read the sensors: each machine belongs to one thread, so that a slow one delays few.
+
+A source that breaks is met by `edge.place`. One whose read hangs keeps its thread, since no thread can be
+ended from outside; the machines behind it move to a fresh one. A thread that breaks itself is a fault of
+ours: `failure` tells, and the agent ends, so that its supervisor starts it anew.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from edge.channels import MAX_TELEMETRY_METRICS
 from edge.intake import Intake
-from edge.sensors import Telemetry
-from ingest.contract.values import Message, Scalar, Waveform
+from edge.place import HUNG_NS, Place, Source
 
 MAX_THREADS = 16
+MAX_HUNG = 64
+"""Threads that may be held by sources that hang; behind further ones their neighbours wait."""
 _IDLE_WAIT_S = 0.2
 _LATE_PERIODS = 2
 
 
-class Source(Protocol):
-    """What a reader needs of a sensor; `edge.sensors.Patient` is one."""
-
-    trouble: str | None
-
-    @property
-    def period_ns(self) -> int: ...
-    @property
-    def exhausted(self) -> bool: ...
-    def open(self) -> None: ...
-    def read(self, now_ns: int) -> Telemetry: ...
-    def acquire(self, n_samples: int, period_ns: int) -> bool: ...
-    def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class _Place:
-    machine: str
-    source: Source
-    wanted: tuple[int, int] | None = None
-    done: bool = False
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """A machine whose source fell silent (why) or answers again (None)."""
 
@@ -54,32 +35,36 @@ class Readers:
     """Starts and stops the threads. `changed` tells of silent and recovered sources, from any thread."""
 
     def __init__(
-        self, node: str, sources: dict[str, Source], intake: Intake, changed: Callable[[Change], None]
+        self,
+        node: str,
+        sources: dict[str, Source],
+        intake: Intake,
+        changed: Callable[[Change], None],
+        hung_ns: int = HUNG_NS,
     ) -> None:
-        self._node, self._intake, self._changed = node, intake, changed
-        self._places = [_Place(machine, source) for machine, source in sources.items()]
+        self._intake, self._changed, self._hung_ns = intake, changed, hung_ns
+        self._places = [Place(node, machine, source) for machine, source in sources.items()]
         self._by_machine = {place.machine: place for place in self._places}
         self._stop = threading.Event()
         self._silent: dict[str, str] = {}
+        self.failure: Exception | None = None
         n_threads = min(MAX_THREADS, len(self._places))
-        self._threads = [
-            threading.Thread(
-                target=self._run, args=(self._places[i::n_threads],), name=f"sensors-{i}", daemon=True
-            )
-            for i in range(n_threads)
-        ]
+        self._n_first = n_threads
+        self._lanes = [_Lane(self, self._places[i::n_threads], i) for i in range(n_threads)]
 
     def start(self) -> None:
         """Begin to read."""
-        for thread in self._threads:
-            thread.start()
+        for lane in self._lanes:
+            lane.thread.start()
 
     def stop(self, wait_s: float) -> None:
-        """Stop reading; a sensor that hangs in a read is left alone after wait_s."""
+        """Stop reading; what hangs in a read is left alone after wait_s, and what it cost is declared."""
         self._stop.set()
         until = time.monotonic() + wait_s
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        for lane in self._lanes:
+            lane.thread.join(max(0.0, until - time.monotonic()))
+        for place in self._places:
+            place.leave(self._intake)
 
     @property
     def exhausted(self) -> int:
@@ -106,49 +91,21 @@ class Readers:
         place.wanted = (n_samples, period_ns)
         return True
 
-    def _run(self, places: Sequence[_Place]) -> None:
-        start_ns = time.monotonic_ns()
-        # Machines of one period are spread over it: a plant does not speak in one voice.
-        due = [(start_ns + place.source.period_ns * i // len(places), i) for i, place in enumerate(places)]
-        heapq.heapify(due)
-        while due and not self._stop.is_set():
-            due_ns, i = due[0]
-            wait_s = (due_ns - time.monotonic_ns()) / 1e9
-            if wait_s > 0:
-                self._stop.wait(min(wait_s, _IDLE_WAIT_S))
+    def look_after(self, mono_ns: int) -> None:
+        """Find reads that hang, tell of them, and let the machines behind them go on elsewhere."""
+        for lane in tuple(self._lanes):
+            held = lane.held_since(mono_ns - self._hung_ns)
+            if held is None:
                 continue
-            place = places[i]
-            if self._read(place):
-                place.done = True
-                heapq.heappop(due)
-                continue
-            period_ns = max(place.source.period_ns, 0)
-            next_ns = due_ns + period_ns
-            if time.monotonic_ns() - next_ns > _LATE_PERIODS * period_ns:
-                next_ns = time.monotonic_ns()
-            heapq.heapreplace(due, (next_ns, i))
-        for place in places:
-            place.source.close()
+            self.mark(held.machine, f"its read has not come back for {self._hung_ns / 1e9:g} s")
+            if len(self._lanes) < self._n_first + MAX_HUNG:
+                others = lane.keep_only(held)
+                if others:
+                    self._lanes.append(fresh := _Lane(self, others, len(self._lanes)))
+                    fresh.thread.start()
 
-    def _read(self, place: _Place) -> bool:
-        """One read; True when nothing will follow."""
-        source = place.source
-        if place.wanted is not None:
-            wanted, place.wanted = place.wanted, None
-            source.acquire(*wanted)
-        now_ns = time.time_ns()
-        telemetry = source.read(now_ns)
-        if source.trouble != self._silent.get(place.machine):
-            self._mark(place.machine, source.trouble)
-        patient = source.period_ns == 0
-        for start in range(0, len(telemetry), MAX_TELEMETRY_METRICS):
-            part = telemetry[start : start + MAX_TELEMETRY_METRICS]
-            self._intake.put(self._message(place.machine, part, now_ns, recorded=patient), patient=patient)
-        if not telemetry and patient and not source.exhausted:
-            self._stop.wait(_IDLE_WAIT_S)
-        return source.exhausted
-
-    def _mark(self, machine: str, trouble: str | None) -> None:
+    def mark(self, machine: str, trouble: str | None) -> None:
+        """Remember why a machine is silent, and tell when that begins or ends."""
         was_silent = machine in self._silent
         if trouble is None:
             self._silent.pop(machine, None)
@@ -157,9 +114,92 @@ class Readers:
         if was_silent != (trouble is not None):
             self._changed(Change(machine, trouble))
 
-    def _message(self, machine: str, telemetry: Telemetry, now_ns: int, *, recorded: bool) -> Message:
-        """recorded: the past played fast; its time says nothing of this gateway's clock."""
-        waveforms = tuple(one for one in telemetry if isinstance(one, Waveform))
-        scalars = tuple(one for one in telemetry if isinstance(one, Scalar))
-        time_ns = waveforms[0].start_ns if waveforms else scalars[0].time_ns if scalars else now_ns
-        return Message(self._node, machine, time_ns, waveforms, scalars, historical=recorded)
+    def run(self, lane: _Lane) -> None:
+        """The body of a thread."""
+        try:
+            lane.read_on(self._stop, self._one)
+        except Exception as error:  # noqa: BLE001 (raised again in the agent's own thread)
+            self.failure = error
+
+    def _one(self, place: Place) -> int | None:
+        """One read of one machine: ns until the next, None when nothing will follow."""
+        answer = place.ask(self._intake)
+        if place.trouble != self._silent.get(place.machine):
+            self.mark(place.machine, place.trouble)
+        patient = answer.period_ns == 0
+        for message in answer.messages:
+            self._intake.put(message, patient=patient)
+        if answer.is_last:
+            place.done = True
+            return None
+        if not answer.messages and patient:
+            self._stop.wait(_IDLE_WAIT_S)
+        return answer.period_ns
+
+
+class _Lane:
+    """One thread and its machines, which `keep_only` may take away while a read hangs."""
+
+    def __init__(self, readers: Readers, places: Sequence[Place], number: int) -> None:
+        self._places = tuple(places)
+        self._lock = threading.Lock()
+        self._asking: Place | None = None
+        self.thread = threading.Thread(
+            target=readers.run, args=(self,), name=f"sensors-{number}", daemon=True
+        )
+
+    def held_since(self, mono_ns: int) -> Place | None:
+        """The machine whose read under way began before mono_ns and is not known to hang yet."""
+        with self._lock:
+            place = self._asking
+            if place is None or place.is_hung or not 0 < place.asking_ns < mono_ns:
+                return None
+            place.is_hung = True
+            return place
+
+    def keep_only(self, held: Place) -> tuple[Place, ...]:
+        """Take the others away, unless the read came back meanwhile."""
+        with self._lock:
+            if self._asking is not held:
+                return ()
+            others = tuple(place for place in self._places if place is not held and not place.done)
+            self._places = (held,)
+            return others
+
+    def read_on(self, stop: threading.Event, one: Callable[[Place], int | None]) -> None:
+        """Read each machine when it is due, until all are exhausted or it is time to stop."""
+        known, due = self._begin()
+        while due and not stop.is_set():
+            due_ns, i = due[0]
+            wait_s = (due_ns - time.monotonic_ns()) / 1e9
+            if wait_s > 0:
+                stop.wait(min(wait_s, _IDLE_WAIT_S))
+                continue
+            place = known[i]
+            with self._lock:
+                self._asking = place
+            period_ns = one(place)
+            with self._lock:
+                self._asking = None
+                if self._places is not known:
+                    known, i, due = self._places, 0, [(due_ns, 0)]
+            if period_ns is None:
+                heapq.heappop(due)
+            else:
+                heapq.heapreplace(due, (_next_ns(due_ns, period_ns), i))
+        for place in known:
+            place.source.close()
+
+    def _begin(self) -> tuple[tuple[Place, ...], list[tuple[int, int]]]:
+        places, start_ns = self._places, time.monotonic_ns()
+        for place in places:
+            place.period_ns = max(place.source.period_ns, 0)
+        # Machines of one period are spread over it: a plant does not speak in one voice.
+        due = [(start_ns + place.period_ns * i // len(places), i) for i, place in enumerate(places)]
+        heapq.heapify(due)
+        return places, due
+
+
+def _next_ns(due_ns: int, period_ns: int) -> int:
+    next_ns, now_ns = due_ns + period_ns, time.monotonic_ns()
+    return now_ns if now_ns - next_ns > _LATE_PERIODS * period_ns else next_ns

@@ -6,9 +6,11 @@ On demand or when a machine reports no speed: about 1 ms for 8,192 samples on on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+import scipy.fft
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
 Wave: TypeAlias = "NDArray[np.float64]"
 
 N_HARMONICS = 6
-NOISE_DB = 6.0
+NOISE_DB, CLEAR_DB, SLOPE_DB = 8.0, 15.0, 10.0
+"""A harmonic has a vote from 8 dB over the spectrum around it and a whole one from 23 dB; a speed gets it
+as far as it lies within 10 dB of that harmonic's top."""
+POINTS_PER_BIN = 4
+"""The spectrum is interpolated, so that the comb can be laid between bins."""
+FLAT = 0.02
+"""Speeds whose score is within this share of the best are as good as it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,9 @@ class Speed:
     def rpm(self) -> float:
         """Turns a minute."""
         return 60 * self.hz
+
+
+NOTHING = Speed(float("nan"), 0.0, "spectrum")
 
 
 def from_pulses(times_s: Wave, pulses_per_turn: int = 1) -> Speed:
@@ -56,40 +67,84 @@ def from_pulses(times_s: Wave, pulses_per_turn: int = 1) -> Speed:
 def from_spectrum(wave: Wave, rate_hz: float, nominal_hz: float, tolerance: float = 0.05) -> Speed:
     """Speed near `nominal_hz` that a comb of harmonics fits best.
 
-    wave: (n,) in any unit; tolerance: how far from nominal it may be, as a share of it. The score of a
-    speed is the mean level in dB of its harmonics over the spectrum around them; the confidence is how far
-    the best stands above the median speed (10 dB and more: 1). Raises ValueError for a tolerance outside
-    (0, 0.5).
+    wave: (n,) or (n_axes, n) in any unit, axes speak together; tolerance: how far from nominal it may be, as
+    a share of it. The score of a speed is the mean level in dB of its harmonics over the spectrum around
+    them; the confidence is how far the best stands above the median speed (10 dB and more: 1). A best speed
+    at the edge of the range is no answer: the true one lies outside. Raises ValueError for a tolerance
+    outside (0, 0.5).
+
+    >>> t = np.arange(8_192) / 4_096
+    >>> wave = sum(np.sin(2 * np.pi * 24.6 * k * t) / k for k in (1, 2, 3))
+    >>> round(from_spectrum(wave, 4_096, 25.0).hz, 2)
+    24.6
     """
     if not 0 < tolerance < 0.5:
         raise ValueError(f"tolerance must be in (0, 0.5), got {tolerance}")
-    nothing = Speed(float("nan"), 0.0, "spectrum")
-    n = len(wave)
+    axes = np.atleast_2d(wave)
+    n = axes.shape[1]
     bin_hz = rate_hz / n
     n_harmonics = min(N_HARMONICS, int(rate_hz / 2 / (nominal_hz * (1 + tolerance))) - 1)
-    if nominal_hz < 4 * bin_hz or n_harmonics < 1 or not np.isfinite(wave).all():
-        return nothing
-    padded = 4 * n  # four points a bin, so that the comb can be laid between bins
-    power = np.abs(np.fft.rfft((wave - np.mean(wave)) * np.hanning(n), padded)) ** 2
-    if not power.any():
-        return nothing
-    level = 10 * np.log10(power + 1e-12 * power.max())
-    step_hz = bin_hz / 4
+    if nominal_hz < 4 * bin_hz or n_harmonics < 1 or not np.isfinite(axes).all():
+        return NOTHING
+    step_hz = bin_hz / POINTS_PER_BIN
+    levels = _levels(axes, int((n_harmonics + 1) * nominal_hz * (1 + tolerance) / bin_hz) + 8)
+    if levels is None:
+        return NOTHING
     # Steps so fine that even the highest harmonic moves by no more than a quarter of a bin.
     speeds = np.arange(nominal_hz * (1 - tolerance), nominal_hz * (1 + tolerance), step_hz / n_harmonics)
-    scores = np.zeros(len(speeds))
-    for harmonic in range(1, n_harmonics + 1):
+    scores, weights = np.zeros(len(speeds)), 1 / np.arange(1, n_harmonics + 1)
+    for harmonic, weight in enumerate(weights / weights.sum(), start=1):
+        at = np.minimum(np.round(harmonic * speeds / step_hz).astype(int), levels.shape[1] - 1)
         centre = harmonic * nominal_hz / step_hz
         around = max(int(centre * tolerance), 32)
-        low, high = max(1, int(centre) - around), min(len(level), int(centre) + around + 1)
-        floor = np.median(level[low:high])
-        at = np.minimum(np.round(harmonic * speeds / step_hz).astype(int), len(level) - 1)
-        # One loud line must not outvote the comb, and noise has no vote.
-        scores += np.clip(level[at] - floor - NOISE_DB, 0.0, 30.0) / n_harmonics
-    best = int(np.argmax(scores))
-    above = float(scores[best] - np.median(scores))
-    hz = _refined(level, float(speeds[best]) / step_hz, n_harmonics) * step_hz
-    return Speed(hz, min(1.0, max(0.0, above / 10)), "spectrum")
+        floor = np.median(levels[:, max(1, int(centre) - around) : int(centre) + around + 1], axis=1)
+        top = levels[:, at].max(axis=1)
+        stands_out = np.clip((top - floor - NOISE_DB) / CLEAR_DB, 0.0, 1.0)[:, None]
+        near = np.clip(1 - (top[:, None] - levels[:, at]) / SLOPE_DB, 0.0, 1.0)
+        scores += weight * (stands_out * near).max(axis=0)
+    best = float(scores.max())
+    first, last = _stretch(scores, (1 - FLAT) * best)
+    if best == 0.0 or first == 0 or last == len(speeds) - 1:
+        return NOTHING
+    hz = (
+        _refined(levels.max(axis=0), float(speeds[first] + speeds[last]) / 2 / step_hz, n_harmonics) * step_hz
+    )
+    return Speed(hz, best, "spectrum")
+
+
+@lru_cache(maxsize=8)
+def _hann(n: int) -> Wave:
+    return np.hanning(n)
+
+
+def _levels(axes: Wave, n_bins: int) -> Wave | None:
+    """Level in dB of each axis up to bin `n_bins` (at least), POINTS_PER_BIN points a bin; None for silence.
+
+    The low bins alone are transformed back and padded: the same points as those of a padded block, for a
+    fraction of the work.
+    """
+    kept = 1 << (n_bins - 1).bit_length()
+    spectra = scipy.fft.rfft((axes - axes.mean(axis=1, keepdims=True)) * _hann(axes.shape[1]))[:, : kept + 1]
+    if spectra.shape[1] < kept + 1:
+        spectra = np.pad(spectra, ((0, 0), (0, kept + 1 - spectra.shape[1])))
+    slow = scipy.fft.irfft(spectra, 2 * kept)
+    power = np.abs(scipy.fft.rfft(slow, 2 * kept * POINTS_PER_BIN)) ** 2
+    if not power.any(axis=1).all():
+        power = power[power.any(axis=1)]
+        if not len(power):
+            return None
+    level: Wave = 10 * np.log10(power + 1e-12 * power.max(axis=1, keepdims=True))
+    return level
+
+
+def _stretch(scores: Wave, least: float) -> tuple[int, int]:
+    """First and last index around the best score that stay at `least` or above."""
+    first = last = int(np.argmax(scores))
+    while first > 0 and scores[first - 1] >= least:
+        first -= 1
+    while last < len(scores) - 1 and scores[last + 1] >= least:
+        last += 1
+    return first, last
 
 
 def _refined(level: Wave, place: float, n_harmonics: int) -> float:
@@ -97,7 +152,7 @@ def _refined(level: Wave, place: float, n_harmonics: int) -> float:
     tops, weights = [], []
     for harmonic in range(1, n_harmonics + 1):
         centre = round(harmonic * place)
-        low, high = max(1, centre - 4), min(len(level) - 1, centre + 5)
+        low, high = max(1, centre - 3), min(len(level) - 1, centre + 4)
         top = low + int(np.argmax(level[low:high]))
         if low < top < high - 1 and level[top] > np.median(level) + 2 * NOISE_DB:
             left, middle, right = level[top - 1 : top + 2]

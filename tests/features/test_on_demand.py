@@ -97,6 +97,46 @@ def test_speed_is_read_off_the_spectrum(hz):
     assert found.rpm == pytest.approx(60 * found.hz)
 
 
+def test_neither_foreign_tones_nor_loud_lines_pull_the_speed_away():
+    rng = np.random.default_rng(4)
+    t = np.arange(8_192) / 4_096.0
+    wave = sum(a * np.sin(2 * np.pi * k * 24.7 * t) for k, a in ((1, 1.0), (2, 30.0), (3, 0.3), (4, 0.2)))
+    wave += 0.5 * np.sin(2 * np.pi * 5 * 24.3 * t) + rng.normal(0, 0.2, t.size)
+    assert from_spectrum(wave, 4_096.0, 25.0).hz == pytest.approx(24.7, abs=0.05)
+
+
+def test_axes_speak_together_and_a_dead_one_does_not_spoil_it():
+    rng = np.random.default_rng(5)
+    t = np.arange(16_384) / 8_192.0
+    one = np.sin(2 * np.pi * 24.2 * t) + rng.normal(0, 0.5, t.size)
+    other = np.sin(2 * np.pi * 3 * 24.2 * t) + rng.normal(0, 0.5, t.size)
+    alone = from_spectrum(one, 8_192.0, 24.5)
+    found = from_spectrum(np.stack([one, other, np.zeros(t.size)]), 8_192.0, 24.5)
+    assert found.hz == pytest.approx(24.2, abs=0.05)
+    assert found.confidence > alone.confidence
+
+
+def test_a_speed_outside_the_range_is_no_answer():
+    t = np.arange(16_384) / 8_192.0
+    wave = sum(np.sin(2 * np.pi * 26.6 * k * t) for k in range(1, 7))
+    found = from_spectrum(wave + np.random.default_rng(0).normal(0, 0.1, t.size), 8_192.0, 24.5)
+    assert found.confidence < 0.5
+    assert from_spectrum(np.where(t < 1, np.nan, wave), 8_192.0, 24.5).confidence == 0
+
+
+@pytest.mark.parametrize("factor", [1e-6, 3.0, -1.0])
+def test_the_unit_and_the_sign_of_a_wave_do_not_move_the_speed(factor):
+    t = np.arange(8_192) / 4_096.0
+    wave = sum(np.sin(2 * np.pi * k * 24.6 * t) / k for k in (1, 2, 3))
+    wave += np.random.default_rng(2).normal(0, 0.1, t.size)
+    one, other = (
+        from_spectrum(wave, 4_096.0, 25.0),
+        from_spectrum(factor * wave + 7.0 * factor, 4_096.0, 25.0),
+    )
+    assert other.hz == pytest.approx(one.hz, rel=1e-6)
+    assert other.confidence == pytest.approx(one.confidence, abs=1e-6)
+
+
 def test_noise_gives_a_speed_with_little_confidence():
     confidences = [
         from_spectrum(np.random.default_rng(seed).normal(size=16_384), 8_192.0, 24.5).confidence

@@ -63,6 +63,11 @@ class Layout:
         return self.root / "training" / "signing.key"
 
     @property
+    def vouched(self) -> Path:
+        """Who vouched for which doubted verdict: written by `mitra labels vouch`."""
+        return self.root / "training" / "vouched.jsonl"
+
+    @property
     def desk(self) -> Path:
         """What people said: written by the screens."""
         return self.root / "screens" / "desk.db"

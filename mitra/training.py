@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
@@ -18,9 +19,18 @@ from ingest.views import END_NS
 from mitra.exits import PersonError
 from mitra.layout import Layout, writing
 from mitra.stored import book_of_desk, reader_of
-from models.labels import Label, Seen, Weighed, weigh
+from models.labels import Label, Release, Seen, Weighed, weigh
 from models.registry import GoldenCase, Registry, Signer
-from models.training import Frame, GoldenStretch, Trained, TrainingError, join, to_files
+from models.training import (
+    Frame,
+    GoldenStretch,
+    Trained,
+    TrainingError,
+    golden_answers,
+    join,
+    read_history,
+    to_files,
+)
 from models.training import read_golden as read_golden_json
 
 CODE_VERSION = version("ayo-mitra")
@@ -48,41 +58,127 @@ class Past:
         return tuple(one for one in self.weighed if not one.admitted)
 
 
-def past_of(
-    data: Path, plant: Plant, from_ns: int = 0, to_ns: int = END_NS, influx: Influx | None = None
-) -> Past:
-    """Everything that training may see of a plant. influx: where the rows are read, if not in data.
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where the rows are read instead of the plant's own history: files, or InfluxDB; neither: the history.
 
-    Raises PersonError.
+    machine, time: columns of the files.
     """
+
+    files: tuple[Path, ...] = ()
+    machine: str = "machine"
+    time: str = "time_ns"
+    influx: Influx | None = None
+
+
+def past_of(
+    data: Path,
+    plant: Plant,
+    window: tuple[int, int] = (0, END_NS),
+    golden: Sequence[GoldenStretch] = (),
+    elsewhere: Elsewhere = Elsewhere(),
+) -> Past:
+    """Everything that training may see of a plant in [from_ns, to_ns). Raises PersonError."""
+    if window[0] >= window[1]:
+        raise PersonError("setting", "Nothing was read: --from is not before --to.")
+    if elsewhere.files and not Layout(data).journal.exists():
+        frame = _frame_of_files(elsewhere, plant, window)
+        return Past(frame, weigh_with(None, data, golden))
     reader = reader_of(data)
     try:
-        parts = {}
-        for machine in plant.machine:
-            rows = reader.rows(machine.id, from_ns, to_ns)
-            if influx is not None:
-                rows = read_rows(influx, machine.id, reader.rows(machine.id).names, from_ns, to_ns)
-            if len(rows.time_ns):
-                parts[machine.id] = (rows.time_ns, rows.names, rows.values.astype("float64"))
-        frame = join(parts, {machine.id: machine.kind for machine in plant.machine})
-        held = book_of_desk(Layout(data).desk).current()
-        return Past(frame, weigh_with(reader, held))
+        frame = (
+            _frame_of_files(elsewhere, plant, window)
+            if elsewhere.files
+            else _frame_of_plant(reader, plant, window, elsewhere.influx)
+        )
+        return Past(frame, weigh_with(reader, data, golden))
     except InfluxError as error:
         raise PersonError("missing", f"Nothing was trained: {error}.") from error
     finally:
         reader.close()
 
 
-def weigh_with(reader: Reader, labels: Iterable[Label]) -> tuple[Weighed, ...]:
-    """Weigh labels by what the stream judged at their time."""
+def _frame_of_plant(reader: Reader, plant: Plant, window: tuple[int, int], influx: Influx | None) -> Frame:
+    parts = {}
+    for machine in plant.machine:
+        if influx is None:
+            rows = reader.rows(machine.id, *window)
+        else:
+            rows = read_rows(influx, machine.id, reader.rows(machine.id).names, *window)
+        if len(rows.time_ns):
+            parts[machine.id] = (rows.time_ns, rows.names, rows.values.astype("float64"))
+    return join(parts, kinds_of(plant))
+
+
+def _frame_of_files(elsewhere: Elsewhere, plant: Plant, window: tuple[int, int]) -> Frame:
+    try:
+        return read_history(
+            elsewhere.files,
+            machine=elsewhere.machine,
+            time=elsewhere.time,
+            groups=kinds_of(plant),
+            from_ns=window[0],
+            to_ns=window[1],
+        )
+    except TrainingError as error:
+        raise PersonError("setting", f"Nothing was trained: {error}") from error
+
+
+def kinds_of(plant: Plant) -> dict[str, str]:
+    """The machine group of each machine."""
+    return {machine.id: machine.kind for machine in plant.machine}
+
+
+def weigh_with(
+    reader: Reader | None, data: Path, golden: Sequence[GoldenStretch] = ()
+) -> tuple[Weighed, ...]:
+    """Weigh the desk's labels by what the stream judged at their time, by how people answer golden cases, and
+    by who vouched. reader: None where no stream ever judged.
+    """
 
     def seen(label: Label) -> Seen | None:
-        said = reader.judgements(label.machine, label.from_ns, label.to_ns + 1, JUDGEMENTS_A_LABEL)
+        said = (
+            reader.judgements(label.machine, label.from_ns, label.to_ns + 1, JUDGEMENTS_A_LABEL)
+            if reader is not None
+            else ()
+        )
         if not said:
             return None
         return Seen(min(one.health for one in said), max(one.score for one in said))
 
-    return weigh(labels, seen)
+    layout = Layout(data)
+    held = book_of_desk(layout.desk).current()
+    return weigh(
+        held,
+        seen,
+        golden_answers=golden_answers(held, golden),
+        releases=read_vouched(layout.vouched),
+    )
+
+
+def read_vouched(path: Path) -> tuple[Release, ...]:
+    """Who vouched for which doubted label, oldest first. Raises PersonError when the file is damaged."""
+    if not path.exists():
+        return ()
+    try:
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        return tuple(Release(line["label_id"], line["by"], line["reason"]) for line in lines)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PersonError(
+            "setting",
+            f"{path} cannot be read ({error!r}), so no doubted verdict counts as vouched for. Mend or "
+            "remove it.",
+        ) from error
+
+
+def vouch(path: Path, releases: Sequence[Release], now_ns: int) -> None:
+    """Write down that a person vouches. Raises PersonError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = "".join(json.dumps({**asdict(one), "time_ns": now_ns}) + "\n" for one in releases)
+    with writing(path), path.open("a", encoding="utf-8") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def signer_of(data: Path, registry: Registry) -> Signer:

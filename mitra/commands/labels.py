@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +16,12 @@ from ingest.desk import Desk
 from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import Layout, make_folder, read_plant
-from mitra.stored import book_of_desk
-from models.labels import Label, WorkOrders, read_work_orders
+from mitra.stored import book_of_desk, reader_of
+from mitra.training import vouch, weigh_with
+from models.labels import Label, Release, Weighed, WorkOrders, read_work_orders
 
-app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, list.")
+app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, list, vouch.")
+REASON_MIN = 10
 
 
 @app.command("import")
@@ -120,6 +123,86 @@ def listing(data: DataFolder, as_json: AsJson = False) -> None:
         for one in held
     )
     say_table(head, rows)
+
+
+@app.command()
+def waiting(data: DataFolder, as_json: AsJson = False) -> None:
+    """List the verdicts in quarantine and why each is doubted; they train nothing until somebody vouches.
+
+    Example: `mitra labels waiting --data plant-data`
+    """
+    found = _doubted(data)
+    if as_json:
+        say_json([{"label": one.label, "doubts": one.doubts} for one in found])
+        return
+    head = ("machine", "verdict", "fault", "from (UTC)", "by", "doubts", "id")
+    rows = (
+        (
+            one.label.machine,
+            one.label.verdict.value,
+            one.label.fault,
+            moment(one.label.from_ns),
+            one.label.by,
+            ", ".join(one.doubts),
+            one.label.label_id,
+        )
+        for one in found
+    )
+    say_table(head, rows)
+
+
+@app.command("vouch")
+def vouch_for(
+    data: DataFolder,
+    reason: Annotated[str, typer.Option(help="How you know, for whoever asks later: 10 characters or more.")],
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids, as `mitra labels waiting` lists them.")
+    ] = None,
+    doubt: Annotated[
+        str, typer.Option(help="All verdicts that wait for this doubt alone, as no_data_then.")
+    ] = "",
+    by: Annotated[str, typer.Option(help="Who vouches; default: who is logged in here.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Vouch for doubted verdicts of somebody else: from now on they may train a model.
+
+    Nobody vouches for his own word. What was vouched for stays on record with name and reason.
+
+    Example: `mitra labels vouch wo:1001 --data plant-data --by Dewi --reason "I saw the bearing"`
+    """
+    who, named = by or getpass.getuser(), set(ids or ())
+    if len(reason.strip()) < REASON_MIN:
+        raise PersonError(
+            "check", f"Nothing was vouched for: give a reason of {REASON_MIN} characters or more."
+        )
+    if bool(named) == bool(doubt):
+        raise PersonError("setting", "Name the verdicts, or one doubt with --doubt.")
+    found = _doubted(data)
+    unknown = sorted(named - {one.label.label_id for one in found})
+    if unknown:
+        raise PersonError("setting", f"Not in quarantine: {', '.join(unknown[:5])}. Nothing was vouched for.")
+    chosen = [one for one in found if one.label.label_id in named or one.doubts == (doubt,)]
+    own = [one.label.label_id for one in chosen if one.label.by == who]
+    if own:
+        raise PersonError(
+            "check",
+            f"{who} said {', '.join(own[:5])}, and nobody vouches for his own word. Ask a second person.",
+        )
+    releases = [Release(one.label.label_id, who, reason.strip()) for one in chosen]
+    vouch(Layout(data).vouched, releases, time.time_ns())
+    if as_json:
+        say_json({"vouched": [one.label_id for one in releases], "by": who})
+    else:
+        say(f"{who} vouches for {len(releases)} verdicts; {len(found) - len(releases)} still wait")
+
+
+def _doubted(data: Path) -> list[Weighed]:
+    reader = reader_of(data) if Layout(data).journal.exists() else None
+    try:
+        return [one for one in weigh_with(reader, data) if not one.admitted]
+    finally:
+        if reader is not None:
+            reader.close()
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:

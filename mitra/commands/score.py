@@ -18,7 +18,9 @@ app = typer.Typer()
 
 @app.command()
 def score(
-    source: Annotated[Path, typer.Argument(help="CSV, plain or .gz: comma, semicolon or tab.")],
+    source: Annotated[
+        Path, typer.Argument(help="CSV (comma, semicolon or tab; also .gz), Parquet, NPZ or HDF5.")
+    ],
     time: Annotated[str, typer.Option(help="Name of the time column.")],
     out: Annotated[Path, typer.Option(help="Where `timestamp,score,alarm` is written.")],
     columns: Annotated[str, typer.Option(help="Columns to judge, as a,b,c; default: all numeric.")] = "",

@@ -14,7 +14,7 @@ from ingest.views import END_NS
 from mitra.commands.speech import AsJson, DataFolder, err, nanoseconds, say, say_json
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
-from mitra.training import CODE_VERSION, keep, past_of, read_golden
+from mitra.training import CODE_VERSION, Elsewhere, Past, keep, past_of, read_golden
 from models.registry import Registry
 from models.training import KINDS, TrainingError, card
 from models.training import train as learn
@@ -35,6 +35,12 @@ def train(
     golden: Annotated[
         Path | None, typer.Option(help="Golden cases that no training sees: case,machine,from,to,faulty.")
     ] = None,
+    rows: Annotated[
+        list[Path] | None,
+        typer.Option(help="Files instead of the plant's history: Parquet, CSV, NPZ or HDF5; repeatable."),
+    ] = None,
+    machine_column: Annotated[str, typer.Option(help="Of --rows: whose row it is.")] = "machine",
+    time_column: Annotated[str, typer.Option(help="Of --rows: ns since 1970 or ISO 8601.")] = "time_ns",
     influx: Annotated[str, typer.Option(help="Read the rows from InfluxDB 2 here, as http://host:8086")] = "",
     influx_org: Annotated[str, typer.Option(help="Its organisation.")] = "",
     influx_bucket: Annotated[str, typer.Option(help="Its bucket.")] = "",
@@ -54,13 +60,16 @@ def train(
         nanoseconds(since, "--from") if since else 0,
         nanoseconds(until, "--to") if until else END_NS,
     )
+    if rows and influx:
+        raise PersonError("setting", "Rows come from --rows or from --influx, not from both. Leave one out.")
     try:
-        elsewhere = Influx(influx, influx_token, influx_org, influx_bucket) if influx else None
+        server = Influx(influx, influx_token, influx_org, influx_bucket) if influx else None
     except ValueError as error:
         raise PersonError("setting", f"--influx: {error}.") from error
-    with err.status("reading the history"):
-        past = past_of(data, facts, *window, influx=elsewhere)
     cases = read_golden(golden, facts) if golden is not None else ()
+    elsewhere = Elsewhere(tuple(rows or ()), machine_column, time_column, server)
+    with err.status("reading the history"):
+        past = past_of(data, facts, window, cases, elsewhere)
     try:
         with Progress(console=err, transient=True) as bar:
             task = bar.add_task(f"training {kind}", total=None)
@@ -77,13 +86,23 @@ def train(
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
     except (TrainingError, ValueError) as error:
-        raise PersonError("setting", f"Nothing was trained: {error}") from error
+        raise PersonError("setting", f"Nothing was trained: {error}{_waiting(past)}") from error
     label = keep(data, trained)
     called, _, number = label.partition("@")
     manifest = Registry(Layout(data).registry).manifest(called, int(number))
     if past.waiting:
-        err.print(f"{len(past.waiting)} verdicts are in quarantine and did not train.", highlight=False)
+        err.print(_waiting(past).strip(), highlight=False)
     if as_json:
         say_json({"label": label, "manifest": manifest, "quarantined": len(past.waiting)})
     else:
         say(card(manifest))
+
+
+def _waiting(past: Past) -> str:
+    """That verdicts are doubted, and what to do; "" when none is."""
+    if not past.waiting:
+        return ""
+    return (
+        f" {len(past.waiting)} of {len(past.weighed)} verdicts are in quarantine and did not train: "
+        "`mitra labels waiting` shows why, `mitra labels vouch` lets a second person vouch for them."
+    )

@@ -1,4 +1,4 @@
-"""Tables in files: read a CSV, score it, write the judgement beside its timestamps."""
+"""Tables in files: read one, score it, write the judgement beside its timestamps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
+import pyarrow as pa
 
 from models.score.clock import ClockCheck, check_clock
 from models.score.table import score_table
 from models.score.words import Language, sentence
+from models.tables import ColumnsError, ending, read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from models.score.table import Scores
 
 ROWS_MAX = 5_000_000
+BINARY = frozenset({".parquet", ".npz", ".h5", ".hdf5"})
 NUMERIC_SHARE = 0.5  # a column is numeric when at least half of its cells are
 
 
@@ -63,10 +66,12 @@ def open_text(path: Path) -> TextIO:
 
 
 def read_table(path: Path, time: str, columns: Sequence[str] | None = None) -> Table:
-    """Read a CSV (comma, semicolon or tab; plain or gzipped), rows in file order.
+    """Read a CSV (comma, semicolon or tab; plain or gzipped), Parquet, NPZ or HDF5, rows in file order.
 
     time: name of the time column; columns: names to score, all numeric ones if None. Raises TableError.
     """
+    if ending(path) in BINARY:
+        return _binary(path, time, columns)
     with open_text(path) as text:
         first = text.readline()
         if not first.strip():
@@ -77,8 +82,7 @@ def read_table(path: Path, time: str, columns: Sequence[str] | None = None) -> T
         header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
         wanted = _wanted(path, header, time, columns)
         rows = [row for row in csv.reader(text, delimiter=delimiter) if row]
-    if not rows or len(rows) > ROWS_MAX:
-        raise TableError(f"{path.name} has {len(rows)} rows; 1 to {ROWS_MAX} can be scored. Split the file.")
+    _check_length(path, len(rows))
     clock = header.index(time)
     times = tuple(row[clock] if clock < len(row) else "" for row in rows)
     values = np.array([[_number(row, column) for column in wanted] for row in rows])
@@ -91,6 +95,46 @@ def read_table(path: Path, time: str, columns: Sequence[str] | None = None) -> T
             f"{path.name} has no numeric column besides {time!r}. Name the columns with --columns."
         )
     return Table(times, values, names)
+
+
+def _check_length(path: Path, n_rows: int) -> None:
+    if not n_rows:
+        raise TableError(
+            f"{path.name} has a header but no rows, so nothing was scored. Check how it was exported."
+        )
+    if n_rows > ROWS_MAX:
+        raise TableError(
+            f"{path.name} has {n_rows} rows; at most {ROWS_MAX} are scored at once. Split the file."
+        )
+
+
+def _binary(path: Path, time: str, columns: Sequence[str] | None) -> Table:
+    try:
+        table = read_columns(path)
+    except ColumnsError as error:
+        raise TableError(str(error)) from error
+    _check_length(path, table.num_rows)
+    header = list(table.column_names)
+    places = _wanted(path, header, time, columns)
+    if columns is None:
+        places = [place for place in places if _is_numeric(table.schema.field(place).type)]
+    wrong = [header[place] for place in places if not _is_numeric(table.schema.field(place).type)]
+    if wrong or not places:
+        raise TableError(
+            f"{path.name} holds no numbers in {', '.join(wrong)}."
+            if wrong
+            else f"{path.name} has no numeric column besides {time!r}. Name the columns with --columns."
+        )
+    values = [
+        np.asarray(table[place].cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+        for place in places
+    ]
+    times = tuple("" if one is None else str(one) for one in table[time].to_pylist())
+    return Table(times, np.column_stack(values), tuple(header[place] for place in places))
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
 
 
 def _wanted(path: Path, header: list[str], time: str, columns: Sequence[str] | None) -> list[int]:

@@ -5,7 +5,7 @@ from models.training.content import from_files, to_files
 from models.training.detectors import KINDS
 from models.training.files import Lessons, compare, gate_lines, read_golden, read_history, train_challenger
 from models.training.frame import Frame, data_hash, join, targets
-from models.training.replay import GoldenStretch, evaluation
+from models.training.replay import GoldenStretch, evaluation, golden_answers
 from models.training.shadow import ShadowReport, shadow
 from models.training.train import BatchModel, Trained, TrainingError, train
 
@@ -24,6 +24,7 @@ __all__ = [
     "evaluation",
     "from_files",
     "gate_lines",
+    "golden_answers",
     "join",
     "read_golden",
     "read_history",

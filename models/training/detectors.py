@@ -68,7 +68,9 @@ class Forest:
         """Learn from rows that nobody called faulty."""
         healthy = values[~faulty]
         scaling = Scaling.learn(healthy)
-        forest = IsolationForest(n_estimators=100, max_samples=256, random_state=seed, n_jobs=1)
+        forest = IsolationForest(
+            n_estimators=100, max_samples=min(256, len(healthy)), random_state=seed, n_jobs=1
+        )
         return cls(scaling, forest.fit(scaling.apply(healthy), sample_weight=weight[~faulty]))
 
     def raw(self, values: Rows) -> Column:

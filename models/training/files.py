@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from models.registry.gate import GatePolicy, GateVerdict, GoldenCase, judge
 from models.registry.history import RefusedError
+from models.tables import ColumnsError, read_columns
 from models.training.content import from_files, to_files
 from models.training.frame import Frame, join
 from models.training.replay import GoldenStretch, evaluation
@@ -22,12 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from models.labels.label import Label
     from models.registry.manifest import Manifest
     from models.registry.signing import Signer
     from models.registry.store import Registry
 
 GOLDEN_CASES_MAX = 10_000
+END_NS = (1 << 63) - 1
+VALUE = "v:"  # how a history export marks a feature, so that none is taken for its own columns
+BOOKKEEPING = frozenset({"id", "receive_ns"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,52 +45,103 @@ class Lessons:
 
 
 def read_history(
-    paths: Sequence[Path], *, machine: str = "machine", time: str = "time_ns", group: str = "group"
+    paths: Sequence[Path],
+    *,
+    machine: str = "machine",
+    time: str = "time_ns",
+    group: str = "group",
+    groups: Mapping[str, str] | None = None,
+    from_ns: int = 0,
+    to_ns: int = END_NS,
 ) -> Frame:
-    """Feature history from Parquet or CSV files: a machine column, a time column, numbers in the others.
+    """Feature history from Parquet, CSV, NPZ or HDF5: machine and time columns, numbers in the others.
 
-    time: integers are nanoseconds since 1970, timestamps are taken as they are; group: optional machine
-    group. Raises TrainingError with what is missing.
+    time: integers are nanoseconds since 1970, timestamps and ISO 8601 text are taken as they are; group:
+    optional column of machine groups; groups: machine -> group, surer than the column; rows in
+    [from_ns, to_ns). What `mitra history export` wrote is known: its values are the columns `v:NAME`, the
+    rest is bookkeeping. Raises TrainingError with what is missing.
     """
     if not paths:
-        raise TrainingError("No history was named. Name Parquet or CSV files, or train from the historian.")
-    tables = [_read(path, machine, time) for path in paths]
-    table = pa.concat_tables(tables, promote_options="permissive")
-    names = table[machine].to_numpy(zero_copy_only=False).astype(str)
-    times = table[time]
-    if not pa.types.is_integer(times.type):
-        times = times.cast(pa.timestamp("ns")).cast(pa.int64())
-    time_ns = times.to_numpy(zero_copy_only=False)
-    columns = [
-        field.name
-        for field in table.schema
-        if field.name not in (machine, time, group)
-        and (pa.types.is_floating(field.type) or pa.types.is_integer(field.type))
-    ]
-    if not columns:
-        raise TrainingError("The history has no numeric column to learn from.")
-    values = np.column_stack(
-        [table[name].cast(pa.float64()).to_numpy(zero_copy_only=False) for name in columns]
-    )
-    groups: dict[str, str] = {}
-    if group in table.column_names:
-        groups = dict(zip(names, table[group].to_numpy(zero_copy_only=False).astype(str), strict=True))
-    parts = {name: (time_ns[names == name], columns, values[names == name]) for name in np.unique(names)}
-    return join(parts, groups)
+        raise TrainingError("No history was named. Name files of it, or train from the historian.")
+    parts: dict[str, list[tuple[NDArray[np.int64], tuple[str, ...], NDArray[np.float64]]]] = {}
+    told: dict[str, str] = {}
+    for path in paths:
+        table = _read(path, machine, time)
+        names = np.asarray(table[machine].cast(pa.string()).to_numpy(zero_copy_only=False)).astype(str)
+        time_ns = _times(table[time], path, time)
+        columns = _features(table, {machine, time, group}, path)
+        values = np.column_stack([_numbers(table[name]) for name in columns])
+        columns = tuple(name.removeprefix(VALUE) for name in columns)
+        if group in table.column_names:
+            told |= dict(zip(names, table[group].to_numpy(zero_copy_only=False).astype(str), strict=True))
+        wanted = (time_ns >= from_ns) & (time_ns < to_ns)
+        for name in np.unique(names[wanted]):
+            rows = wanted & (names == name)
+            parts.setdefault(str(name), []).append((time_ns[rows], columns, values[rows]))
+    return join({name: _stacked(found) for name, found in parts.items()}, told | dict(groups or {}))
+
+
+def _stacked(
+    parts: Sequence[tuple[NDArray[np.int64], tuple[str, ...], NDArray[np.float64]]],
+) -> tuple[NDArray[np.int64], tuple[str, ...], NDArray[np.float64]]:
+    """One machine's rows of several files; a column that a file lacks is missing (NaN) there."""
+    columns = tuple(sorted({name for _, names, _ in parts for name in names}))
+    place = {name: k for k, name in enumerate(columns)}
+    values = []
+    for times, names, found in parts:
+        wide = np.full((len(times), len(columns)), np.nan)
+        wide[:, [place[name] for name in names]] = found
+        values.append(wide)
+    return np.concatenate([times for times, _, _ in parts]), columns, np.vstack(values)
 
 
 def _read(path: Path, machine: str, time: str) -> pa.Table:
     try:
-        read = pyarrow.parquet.read_table if path.suffix == ".parquet" else pyarrow.csv.read_csv
-        table = read(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise TrainingError(f"{path.name} cannot be read as a table: {error}") from error
+        table = read_columns(path)
+    except ColumnsError as error:
+        raise TrainingError(str(error)) from error
     missing = [name for name in (machine, time) if name not in table.column_names]
     if missing:
         raise TrainingError(
             f"{path.name} has no column {' or '.join(missing)}; it has {', '.join(table.column_names[:20])}."
         )
+    empty = [name for name in (machine, time) if table[name].null_count]
+    if empty:
+        raise TrainingError(
+            f"{path.name} has rows without a {' or '.join(empty)}. Leave them out or fill them."
+        )
     return table
+
+
+def _features(table: pa.Table, taken: set[str], path: Path) -> tuple[str, ...]:
+    numeric = [
+        field.name
+        for field in table.schema
+        if field.name not in taken and (pa.types.is_floating(field.type) or pa.types.is_integer(field.type))
+    ]
+    exported = [name for name in numeric if name.startswith(VALUE)]
+    found = tuple(exported or (name for name in numeric if name not in BOOKKEEPING))
+    if not found:
+        raise TrainingError(f"{path.name} has no numeric column to learn from.")
+    return found
+
+
+def _times(column: pa.ChunkedArray, path: Path, name: str) -> NDArray[np.int64]:
+    kind = column.type
+    try:
+        if pa.types.is_string(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            column = column.cast(pa.timestamp("ns")).cast(pa.int64())
+        elif not pa.types.is_integer(kind):
+            raise TrainingError(
+                f"{path.name}: {name} holds {kind}; times are whole nanoseconds since 1970 or ISO 8601."
+            )
+    except pa.ArrowInvalid as error:
+        raise TrainingError(f"{path.name}: {name} holds a time that cannot be read: {error}") from error
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 
 def read_golden(path: Path) -> tuple[GoldenStretch, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from models.labels.label import Label
+    from models.training.replay import GoldenStretch
 
 ROWS_MAX = 20_000_000
 UNKNOWN, HEALTHY, FAULTY = -1, 0, 1
@@ -81,8 +82,11 @@ def join(
     return Frame(np.concatenate(index), np.concatenate(times), np.vstack(rows), columns, machines, belongs)
 
 
-def data_hash(frame: Frame, labels: Sequence[Label]) -> str:
-    """SHA-256 of everything that training may see: columns, machines, every number, every label.
+def data_hash(
+    frame: Frame, labels: Sequence[Label], golden: Sequence[GoldenStretch] = (), horizon_ns: int = 0
+) -> str:
+    """SHA-256 of everything that training depends on but the seed: columns, machines, every number, every
+    label, the golden stretches that it leaves out, and the horizon (0: not said).
 
     Order counts.
     """
@@ -92,6 +96,8 @@ def data_hash(frame: Frame, labels: Sequence[Label]) -> str:
         f"{one.label_id}|{one.machine}|{one.verdict.value}|{one.from_ns}|{one.to_ns}|{one.fault}|{one.component}"
         for one in sorted(labels, key=lambda one: one.label_id)
     ]
+    texts += sorted(f"golden|{one.machine}|{one.from_ns}|{one.to_ns}" for one in golden)
+    texts += [f"horizon|{horizon_ns}"] if horizon_ns else []
     digest.update("\n".join(texts).encode())
     for column in (frame.machine.astype("<i8"), frame.time_ns.astype("<i8"), frame.values.astype("<f8")):
         digest.update(np.ascontiguousarray(column).tobytes())

@@ -95,10 +95,31 @@ def evaluation(
     alarm = alarms_of(frame, strange)
     answers = {}
     for stretch in golden:
-        rows = frame.of(stretch.machine)
+        rows = frame.of(stretch.machine) if stretch.machine in frame.machines else slice(0, 0)
         times = frame.time_ns[rows]
         within = (times >= stretch.from_ns) & (times <= stretch.to_ns)
         if not within.any():
             raise ValueError(f"golden case {stretch.case.case_id} has no rows in this history")
         answers[stretch.case.case_id] = bool(alarm[rows][within].any())
     return Evaluation(label, tallies(frame, alarm, labels, horizon_ns), answers, label_noise)
+
+
+def golden_answers(labels: Sequence[Label], golden: Sequence[GoldenStretch]) -> dict[str, tuple[int, int]]:
+    """How often each person was asked about a case with known truth, and how often right.
+
+    A verdict answers the golden stretches of its machine that it overlaps; "not sure" answers nothing.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for label in labels:
+        if label.verdict is Verdict.NOT_SURE:
+            continue
+        for stretch in golden:
+            if (
+                stretch.machine == label.machine
+                and stretch.from_ns <= label.to_ns
+                and label.from_ns <= stretch.to_ns
+            ):
+                asked, right = found.get(label.by, (0, 0))
+                agrees = stretch.case.faulty == (label.verdict is Verdict.CONFIRMED)
+                found[label.by] = (asked + 1, right + agrees)
+    return found

@@ -31,8 +31,14 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 ROWS_MIN = 200
+HEALTHY_MIN = 50
 HORIZON_NS = 7 * 24 * 3600 * 10**9
 RESAMPLES = 200
+DAY_NS = 24 * 3600 * 10**9
+NOISE_UNKNOWN = (
+    "Whether its labels contradict each other was not measured: that takes confirmed faults on "
+    f"{FOLDS} machines or more, outside the golden cases."
+)
 
 
 class TrainingError(ValueError):
@@ -95,6 +101,8 @@ def train(
     known = targets(frame, labels, horizon_ns)
     usable = known.value != UNKNOWN
     for stretch in golden:
+        if stretch.machine not in frame.machines:
+            continue
         rows = frame.of(stretch.machine)
         times = frame.time_ns[rows]
         usable[rows] &= ~((times >= stretch.from_ns - horizon_ns) & (times <= stretch.to_ns))
@@ -115,21 +123,25 @@ def train(
     figures += _metrics(sum(counts.values(), Tally(0, 0, 0, 0)), "")
     if kind in SUPERVISED:
         figures.append(_brier(told, faulty, usable, frame, seed))
-    model = BatchModel(kind, frame.columns, detector, scale, horizon_ns, noise)
+    model = BatchModel(kind, frame.columns, detector, scale, horizon_ns, noise or 0.0)
+    said_noise = "not measured" if noise is None else f"{noise:.3f}"
     manifest = Manifest(
         name=name,
         version=1,
         kind=kind,
         created_ns=created_ns,
-        data_sha256=data_hash(frame, labels),
+        data_sha256=data_hash(frame, labels, golden, horizon_ns),
         data_from_ns=int(frame.time_ns.min()),
         data_to_ns=int(frame.time_ns.max()),
         code_version=code_version,
         seed=seed,
         files=(FileEntry("unsigned-draft", sha256(b""), 0),),
         metrics=tuple(figures),
-        limits=_limits(frame, counts),
-        notes=(f"{len(frame.machines)} machines, {int(usable.sum())} rows, label noise {noise:.3f}",),
+        limits=_limits(frame, counts) + (() if noise is not None else (NOISE_UNKNOWN,)),
+        notes=(
+            f"{len(frame.machines)} machines, {int(usable.sum())} rows, label noise {said_noise}",
+            f"Horizon {horizon_ns / DAY_NS:g} days, {len(golden)} golden cases kept out",
+        ),
     )
     return Trained(model, manifest)
 
@@ -150,6 +162,13 @@ class Lesson:
 
     def learn(self, kind: str, rows: NDArray[np.bool_], turn: int) -> Fitted:
         """A detector from some rows. rows: (n,). Raises TrainingError."""
+        healthy = int(np.sum(rows & ~self.faulty))
+        if healthy < HEALTHY_MIN:
+            raise TrainingError(
+                f"{kind} was not trained: after one part of the machines is set aside for checking, "
+                f"{healthy} rows are left that nobody called faulty, and {HEALTHY_MIN} are needed. Take a "
+                "longer history, or a shorter horizon if it covers most of this one."
+            )
         try:
             return KINDS[kind](
                 self.frame.values[rows], self.faulty[rows], self.known.weight[rows], self.seed + turn
@@ -194,17 +213,17 @@ def _folds(
 
 def _label_noise(
     lesson: Lesson, told: NDArray[np.float64] | None, labels: Sequence[Label], horizon_ns: int
-) -> float:
+) -> float | None:
     """Share of verdicts that a model trained without those machines contradicts.
 
     told: (n,) its probabilities, out of fold; None asks gradient boosting, because a detector that never
-    learnt from verdicts finds every false alarm strange, and rightly so. 0 when too few machines failed.
+    learnt from verdicts finds every false alarm strange, and rightly so. None when too few machines failed.
     """
     frame = lesson.frame
     if told is None:
         sick = len(np.unique(frame.machine[lesson.faulty & lesson.usable]))
         if sick < FOLDS:
-            return 0.0
+            return None
         told = lesson.held_out("failure-horizon", lambda _: None)
     said, probability = [], []
     for label in labels:

@@ -300,6 +300,10 @@ def test_a_changed_model_is_not_believed(trained: Path, plant: Path) -> None:
         (("train", "--golden", "nowhere.csv"), "nowhere.csv"),
         (("train", "--golden", "nowhere.json"), "nowhere.json"),
         (("train", "--influx", "http://127.0.0.1:9"), "--influx"),
+        (("train", "--from", "2026-02-01", "--to", "2026-01-01"), "not before"),
+        (("train", "--rows", "nowhere.parquet"), "nowhere.parquet"),
+        (("train", "--rows", "a.csv", "--influx", "http://127.0.0.1:9"), "not from both"),
+        (("train", "--horizon-days", "400"), "shorter horizon"),
         (("model", "show", "bearings"), "bearings@3"),
     ],
 )
@@ -336,3 +340,47 @@ def test_a_folder_without_a_plant_is_a_setting(plant: Path, tmp_path: Path) -> N
     assert mitra("train", "--data", tmp_path, "--plant", plant / "plant.toml").code == 3
     assert mitra("model", "list", "--data", tmp_path).code == 3
     assert mitra("labels", "list", "--data", tmp_path, "--json").data["labels"] == []
+
+
+def test_a_history_from_elsewhere_trains_when_a_second_person_vouches(
+    plant: Path, orders: Path, labelled: Said, tmp_path: Path
+) -> None:
+    assert labelled.code == 0
+    rows = tmp_path / "rows.parquet"
+    assert mitra("history", "export", rows, "--data", plant / "data").code == 0
+    data = tmp_path / "fresh"  # no stream ever judged here
+    facts = ("--plant", plant / "plant.toml")
+    asked = ("--data", data, "--fault", "BRG01=bearing_outer", "--column", "order=WO")
+    assert mitra("labels", "import", orders, *facts, *asked).code == 0
+    train = ("train", "--data", data, *facts, "--rows", rows, "--kind", "failure-horizon", "--json")
+    doubted = mitra(*train)
+    assert doubted.code == 3
+    assert "7 of 7 verdicts are in quarantine" in doubted.err
+    waiting = mitra("labels", "waiting", "--data", data, "--json").data
+    assert {tuple(one["doubts"]) for one in waiting} == {("no_data_then",)}
+    first = waiting[0]["label"]["label_id"]
+    why = ("--reason", "The old system's history, read with Siti")
+    for wrong, code in (
+        ((first, "--by", waiting[0]["label"]["by"], *why), 6),
+        ((first, "--by", "Dewi", "--reason", "sure"), 6),
+        (("wo:none", "--by", "Dewi", *why), 3),
+        (("--by", "Dewi", *why), 3),
+    ):
+        assert mitra("labels", "vouch", "--data", data, *wrong).code == code
+    one = mitra("labels", "vouch", first, "--data", data, "--by", "Dewi", *why, "--json")
+    assert one.data == {"vouched": [first], "by": "Dewi"}
+    rest = mitra("labels", "vouch", "--doubt", "no_data_then", "--data", data, "--by", "Dewi", *why)
+    assert "6 verdicts; 0 still wait" in rest.out
+    trained = mitra(*train)
+    assert trained.code == 0, trained.err
+    assert trained.data["quarantined"] == 0
+    assert {one["group"] for one in trained.data["manifest"]["metrics"]} == {"pump", "fan", ""}
+
+
+def test_a_damaged_record_of_who_vouched_is_said(plant: Path, tmp_path: Path) -> None:
+    path = Layout(tmp_path).vouched
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    found = mitra("labels", "waiting", "--data", tmp_path)
+    assert found.code == 3
+    assert "vouched" in found.err

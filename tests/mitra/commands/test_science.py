@@ -6,7 +6,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 
 from features.bearings import find, orders_of
@@ -121,6 +124,27 @@ def test_score_in_words_and_by_named_columns(table: Path, tmp_path: Path) -> Non
     found = mitra("score", table, "--time", "at", "--columns", "flow", "--out", tmp_path / "s.csv")
     assert found.code == 0
     assert found.out.startswith("600 rows, 90 learnt from")
+
+
+def test_score_reads_parquet_npz_and_hdf5_as_it_reads_csv(table: Path, tmp_path: Path) -> None:
+    plain = pacsv.read_csv(table, parse_options=pacsv.ParseOptions(delimiter=";")).drop_columns(["note"])
+    pq.write_table(plain, tmp_path / "t.parquet")
+    columns = {name: plain[name].to_numpy() for name in plain.column_names}
+    np.savez(tmp_path / "t.npz", **columns)
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        for name, column in columns.items():
+            file[name] = column
+    outs = []
+    for path in (table, tmp_path / "t.parquet", tmp_path / "t.npz", tmp_path / "t.h5"):
+        out = tmp_path / f"{path.suffix}.csv"
+        asked = ("--time", "at", "--fit-rows", "200", "--columns", "flow,pressure")
+        assert mitra("score", path, *asked, "--out", out).code == 0
+        outs.append(out.read_text())
+    assert len(set(outs)) == 1
+    text = mitra(
+        "score", tmp_path / "t.npz", "--time", "at", "--columns", "note", "--out", tmp_path / "s.csv"
+    )
+    assert (text.code, "no column note" in text.err) == (3, True)
 
 
 @pytest.mark.parametrize(

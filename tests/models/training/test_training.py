@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -14,6 +15,7 @@ import pytest
 from ingest.contract.actions import Verdict
 from models.labels import Label
 from models.registry import Evaluation, GoldenCase, RefusedError, Registry, Signer, judge
+from models.tables import ColumnsError, read_columns
 from models.training import (
     KINDS,
     Frame,
@@ -27,6 +29,7 @@ from models.training import (
     evaluation,
     from_files,
     gate_lines,
+    golden_answers,
     join,
     read_golden,
     read_history,
@@ -240,23 +243,115 @@ def test_a_new_model_runs_in_the_shadow_of_the_champion(tmp_path: Path) -> None:
     assert (same.only_champion, same.only_challenger) == (0, 0)
 
 
-def test_history_is_read_from_parquet_and_csv(tmp_path: Path) -> None:
+def rows_of(frame: Frame) -> dict[str, object]:
+    return {
+        "machine": [frame.machines[k] for k in frame.machine],
+        "group": [frame.groups[k] for k in frame.machine],
+        "time_ns": frame.time_ns,
+        **{name: frame.values[:, k] for k, name in enumerate(frame.columns)},
+    }
+
+
+def test_history_is_read_from_every_form(tmp_path: Path) -> None:
     frame, _ = plant()
-    rows = pa.table(
-        {
-            "machine": [frame.machines[k] for k in frame.machine],
-            "group": [frame.groups[k] for k in frame.machine],
-            "time_ns": frame.time_ns,
-            **{name: frame.values[:, k] for k, name in enumerate(frame.columns)},
-        }
-    )
-    pq.write_table(rows, tmp_path / "history.parquet")
-    read = read_history([tmp_path / "history.parquet"])
-    assert data_hash(read, ()) == data_hash(frame, ())
-    pacsv.write_csv(rows, tmp_path / "history.csv")
+    rows = rows_of(frame)
+    pq.write_table(pa.table(rows), tmp_path / "history.parquet")
+    pacsv.write_csv(pa.table(rows), tmp_path / "history.csv")
+    np.savez(tmp_path / "history.npz", **{name: np.asarray(column) for name, column in rows.items()})
+    with h5py.File(tmp_path / "history.h5", "w") as file:
+        for name, column in rows.items():
+            file[name] = [str(one) for one in column] if name in ("machine", "group") else column  # type: ignore[attr-defined]
+    for form in ("parquet", "npz", "h5"):
+        read = read_history([tmp_path / f"history.{form}"])
+        assert data_hash(read, ()) == data_hash(frame, ()), form
     assert np.allclose(read_history([tmp_path / "history.csv"]).values, frame.values)
     with pytest.raises(TrainingError, match="has no column mesin"):
         read_history([tmp_path / "history.csv"], machine="mesin")
+
+
+def test_an_export_gives_its_features_and_not_its_bookkeeping(tmp_path: Path) -> None:
+    frame, _ = plant()
+    rows = {
+        name if name in ("machine", "time_ns") else f"v:{name}": one for name, one in rows_of(frame).items()
+    }
+    rows |= {"id": np.arange(len(frame.machine)), "receive_ns": frame.time_ns + 7 * 10**15}
+    pq.write_table(pa.table(rows), tmp_path / "export.parquet")
+    groups = dict(zip(frame.machines, frame.groups, strict=True))
+    read = read_history([tmp_path / "export.parquet"], groups=groups)
+    assert data_hash(read, ()) == data_hash(frame, ())
+
+
+def test_files_are_put_together_and_cut_to_the_window(tmp_path: Path) -> None:
+    times = START + np.arange(10) * HOUR
+    for name, column, part in (("a", "rms", times[:6]), ("b", "heat", times[6:])):
+        table = pa.table({"machine": ["p"] * len(part), "time_ns": part, column: np.ones(len(part))})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    both = read_history(
+        [tmp_path / "b.parquet", tmp_path / "a.parquet"], from_ns=int(times[2]), to_ns=int(times[8])
+    )
+    assert both.time_ns.tolist() == times[2:8].tolist()
+    assert both.columns == ("heat", "rms")
+    assert np.isnan(both.values).sum() == 6
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"machine": ["p"], "time_ns": [1]}, "no numeric column"),
+        ({"machine": ["p", None], "time_ns": [1, 2], "x": [1.0, 2.0]}, "rows without a machine"),
+        ({"machine": ["p"], "time_ns": ["yesterday"], "x": [1.0]}, "time that cannot be read"),
+        ({"machine": ["p"], "time_ns": [1.5], "x": [1.0]}, "whole nanoseconds"),
+        ({"machine": [], "time_ns": [], "x": []}, "no rows"),
+    ],
+)
+def test_a_history_that_cannot_be_is_a_sentence(
+    tmp_path: Path, columns: dict[str, list[object]], said: str
+) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "h.parquet")
+    with pytest.raises(TrainingError, match=said):
+        read_history([tmp_path / "h.parquet"])
+
+
+def test_arrays_of_several_lengths_and_unknown_endings_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "h.npz", a=np.ones(3), b=np.ones(4))
+    np.save(tmp_path / "one.npy", np.ones(3))
+    (tmp_path / "one.npy").rename(tmp_path / "one.npz")
+    (tmp_path / "h.xlsx").write_bytes(b"PK")
+    for name, said in (("h.npz", "one length"), ("one.npz", "without a name"), ("h.xlsx", "no known kind")):
+        with pytest.raises(ColumnsError, match=said):
+            read_columns(tmp_path / name)
+    np.savez(tmp_path / "wide.npz", t=np.arange(4), x=np.ones((4, 2)))
+    assert read_columns(tmp_path / "wide.npz").column_names == ["t", "x.0", "x.1"]
+
+
+def test_nothing_healthy_to_learn_from_is_said() -> None:
+    frame, labels = plant()
+    options = {"created_ns": START, "code_version": "0.1.0"}
+    with pytest.raises(TrainingError, match="shorter horizon"):
+        train("plant", "isolation-forest", frame, labels, horizon_ns=400 * DAY, **options)  # type: ignore[arg-type]
+
+
+def test_golden_cases_and_horizon_change_the_hash_of_the_data() -> None:
+    frame, labels = plant()
+    golden = golden_set(frame)
+    hashes = [
+        data_hash(frame, labels),
+        data_hash(frame, labels, golden),
+        data_hash(frame, labels, golden[1:]),
+        data_hash(frame, labels, golden, HORIZON),
+    ]
+    assert len(set(hashes)) == 4
+    assert data_hash(frame, labels, golden[::-1]) == hashes[1]
+
+
+def test_people_are_asked_about_cases_with_known_truth() -> None:
+    frame, labels = plant()
+    golden = golden_set(frame)
+    sick = labels[0]  # confirmed on day 25: its machine's golden stretch, days 22 to 25, was a failure
+    right = replace(sick, from_ns=START + 23 * DAY, to_ns=START + 24 * DAY)
+    wrong = replace(right, label_id="w", by="Budi", verdict=Verdict.FALSE_ALARM, fault="")
+    unsure = replace(wrong, label_id="u", verdict=Verdict.NOT_SURE)
+    assert golden_answers([right, wrong, unsure], golden) == {"Siti": (1, 1), "Budi": (1, 0)}
 
 
 def test_golden_cases_are_read(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Starts the processes of a plant, watches them, restarts what fell, and stops all of them by pid."""
+"""Starts the processes of a plant, watches them, restarts what fell, and stops all of them by pid.
+
+When the supervisor itself is killed, `mitra.watchman` ends what it has started.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,22 +18,35 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mitra.logs import bound
+from mitra.watchman import GRACE_S, announced
+
 log = logging.getLogger("mitra.supervisor")
 
-STOP_GRACE_S = 15.0
+STOP_GRACE_S = GRACE_S
 WATCH_S = 0.2
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 STEADY_S = 30.0
+CARE_S = 5.0
+MAX_TRIES = 3
 
 
 class StartError(RuntimeError):
     """A process did not come up; the message says which, and where its log is."""
 
 
+class WrongSettingError(StartError):
+    """A process refused its configuration: trying again would not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process. ready: says True once it serves; None = ready when started."""
+    """One process.
+
+    ready: says True once it serves; None = ready when started; wrong_setting: exit codes with which it
+    refuses its configuration.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -37,6 +54,7 @@ class Program:
     ready_s: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict)
     restart: bool = True
+    wrong_setting: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -50,10 +68,15 @@ class _Running:
 
 
 class Supervisor:
-    """Owns child processes. Their output goes to `<logs>/<name>.log`."""
+    """Owns child processes. Their output goes to `<logs>/<name>.log`, which is bounded.
 
-    def __init__(self, logs: Path) -> None:
-        self._logs = logs
+    keep: descriptors that stay open until the last process has ended, even when this one is killed.
+    """
+
+    def __init__(self, logs: Path, keep: tuple[int, ...] = ()) -> None:
+        self._logs, self._keep = logs, keep
+        self._news = -1
+        self._watchman: subprocess.Popen[bytes] | None = None
         self._running: dict[str, _Running] = {}
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -62,12 +85,18 @@ class Supervisor:
 
     def start(self, program: Program) -> None:
         """Start one and wait until it is ready. Raises StartError."""
+        self.begin(program)
+        self.wait_ready(program)
+
+    def begin(self, program: Program) -> None:
+        """Start one; `wait_ready` may follow."""
         with self._lock:
+            if self._watchman is None:
+                self._post_watchman()
             self._running[program.name] = _Running(program, self._spawn(program), time.monotonic())
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
             self._watcher.start()
-        self.wait_ready(program)
 
     def wait_ready(self, program: Program) -> None:
         """Block until the program says that it serves. Raises StartError."""
@@ -77,7 +106,9 @@ class Supervisor:
         while not program.ready():
             running = self._running[program.name]
             code = running.process.poll()
-            if code is not None and (running.restarts >= 3 or not program.restart):
+            if code in program.wrong_setting:
+                raise WrongSettingError(f"{program.name} refuses its settings: {self._tail(program.name)}")
+            if code is not None and (running.restarts >= MAX_TRIES or not program.restart):
                 raise StartError(
                     f"{program.name} ended with code {code} while starting: {self._tail(program.name)}"
                 )
@@ -114,6 +145,11 @@ class Supervisor:
         with self._lock:
             return {name: running.restarts for name, running in self._running.items()}
 
+    def why_down(self) -> dict[str, str]:
+        """What each program that does not run at this moment said last."""
+        with self._lock:
+            return {name: self._tail(name) for name, is_alive in self.alive().items() if not is_alive}
+
     def give_up(self) -> None:
         """Start nothing any more, and wait for nobody to become ready; `stop` follows."""
         self._closing.set()
@@ -125,6 +161,10 @@ class Supervisor:
             self._watcher.join()
         for name in reversed(list(self._running)):
             self.stop_one(name)
+        if self._watchman is not None:
+            os.close(self._news)
+            self._watchman.wait()
+            self._watchman = None
 
     def stop_one(self, name: str) -> None:
         """Stop one program for good."""
@@ -139,11 +179,30 @@ class Supervisor:
             process.kill()
             process.wait()
 
+    def _post_watchman(self) -> None:
+        """Start the one that ends everything when this process is gone."""
+        if self._watchman is not None:
+            os.close(self._news)
+        news, self._news = os.pipe()
+        with (self._logs / "watchman.log").open("ab") as output:
+            self._watchman = subprocess.Popen(
+                (sys.executable, "-m", "mitra.watchman"),
+                stdin=news,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=self._keep,
+                start_new_session=True,
+            )
+        os.close(news)
+        for running in self._running.values():
+            if running.process.poll() is None:
+                os.write(self._news, b"%d\n" % running.process.pid)
+
     def _spawn(self, program: Program) -> subprocess.Popen[bytes]:
         with (self._logs / f"{program.name}.log").open("ab") as output:
             return subprocess.Popen(
-                program.command,
-                stdin=subprocess.DEVNULL,
+                announced(program.command),
+                stdin=self._news,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=os.environ | dict(program.environment),
@@ -151,24 +210,47 @@ class Supervisor:
             )
 
     def _watch(self) -> None:
+        due_s = 0.0
         while not self._closing.wait(WATCH_S):
+            now_s = time.monotonic()
             with self._lock:
                 for running in self._running.values():
-                    self._look_after(running, time.monotonic())
+                    self._look_after(running, now_s)
+            if now_s >= due_s:
+                due_s = now_s + CARE_S
+                self._take_care()
+
+    def _take_care(self) -> None:
+        with self._lock:
+            if self._watchman is not None and self._watchman.poll() is not None:
+                log.warning("ended program=watchman code=%s", self._watchman.returncode)
+                self._post_watchman()
+        for path in self._logs.glob("*.log"):
+            try:
+                bound(path)
+            except OSError as error:
+                log.warning("log_not_bounded file=%s why=%s", path, error)
 
     def _look_after(self, running: _Running, now_s: float) -> None:
         if running.process.poll() is None or not running.program.restart:
             return
         if running.due_s is None:
-            if now_s - running.started_s > STEADY_S:
-                running.backoff_s = FIRST_BACKOFF_S
-            running.due_s = now_s + running.backoff_s
-            running.backoff_s = min(2 * running.backoff_s, LONGEST_BACKOFF_S)
-            log.warning("ended program=%s code=%s", running.program.name, running.process.returncode)
+            self._ended(running, now_s)
         elif now_s >= running.due_s and not self._closing.is_set():
             running.process = self._spawn(running.program)
             running.started_s, running.due_s = now_s, None
             running.restarts += 1
+
+    def _ended(self, running: _Running, now_s: float) -> None:
+        name, code = running.program.name, running.process.returncode
+        if code in running.program.wrong_setting:
+            running.backoff_s = LONGEST_BACKOFF_S  # nothing helps until a person has corrected it
+            log.error("refuses its settings program=%s: %s", name, self._tail(name))
+        elif now_s - running.started_s > STEADY_S:
+            running.backoff_s = FIRST_BACKOFF_S
+        running.due_s = now_s + running.backoff_s
+        running.backoff_s = min(2 * running.backoff_s, LONGEST_BACKOFF_S)
+        log.warning("ended program=%s code=%s", name, code)
 
     def _tail(self, name: str) -> str:
         path = self._logs / f"{name}.log"

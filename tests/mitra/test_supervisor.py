@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mitra.supervisor import Program, StartError, Supervisor
+from mitra.supervisor import Program, StartError, Supervisor, WrongSettingError
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")
 
@@ -58,6 +58,26 @@ def test_what_was_said_at_every_try_is_told_once(tmp_path: Path) -> None:
     with pytest.raises(StartError) as told:
         supervisor.start(Program("screen", command, ready=lambda: False, restart=False))
     assert str(told.value).count("no such file") == 1
+    supervisor.stop()
+
+
+def test_a_refused_configuration_is_said_at_once(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path)
+    command = (sys.executable, "-c", "import sys; print('no such key'); sys.exit(3)")
+    with pytest.raises(WrongSettingError, match="no such key"):
+        supervisor.start(Program("stream", command, ready=lambda: False, wrong_setting=frozenset({3})))
+    assert supervisor.restarts() == {"stream": 0}
+    supervisor.stop()
+
+
+def test_a_refused_configuration_is_not_tried_again_like_a_crash(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path)
+    command = (sys.executable, "-c", "import sys; print('no such key'); sys.exit(3)")
+    supervisor.start(Program("refused", command, wrong_setting=frozenset({3})))
+    supervisor.start(Program("crashed", command))
+    assert until(lambda: supervisor.restarts()["crashed"] >= 2)
+    assert supervisor.restarts()["refused"] == 0
+    assert until(lambda: "no such key" in supervisor.why_down().get("refused", ""))
     supervisor.stop()
 
 

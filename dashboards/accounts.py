@@ -14,7 +14,7 @@ from typing import Annotated
 import argon2
 import msgspec
 
-from ingest.contract.actions import ActionKind
+from ingest.contract.actions import MODEL_KINDS, ActionKind
 
 HASHER = argon2.PasswordHasher()
 MAX_ACCOUNTS = 2_000
@@ -32,10 +32,11 @@ class Role(StrEnum):
 
 
 MAY: dict[Role, frozenset[ActionKind]] = {
-    Role.TECHNICIAN: frozenset(ActionKind),
+    Role.TECHNICIAN: frozenset(ActionKind) - MODEL_KINDS,
     Role.DATA_SCIENTIST: frozenset(
         {ActionKind.VERDICT, ActionKind.MAINTENANCE, ActionKind.CLOCK_RELEASE, ActionKind.UNDO}
-    ),
+    )
+    | MODEL_KINDS,
     Role.ENERGY_MANAGER: frozenset({ActionKind.DOWNTIME_REASON, ActionKind.UNDO}),
 }
 

@@ -45,7 +45,9 @@ def _shown(values: Mapping[str, float | str], language: Language) -> dict[str, _
     shown: dict[str, _Local | str] = {}
     for name, value in values.items():
         if isinstance(value, str):
-            shown[name] = channel(value, language) if name == "channel" else value.replace("_", " ")
+            shown[name] = (
+                channel(value, language) if name in {"channel", "other"} else value.replace("_", " ")
+            )
         else:
             number = _Local(value)
             number.swap = language.code != "en"

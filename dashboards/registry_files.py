@@ -1,7 +1,7 @@
 """The model registry as its files say it, for the models page: read, never written, and nothing is loaded.
 
-root/models/NAME/VERSION/manifest.json, root/history.jsonl. Promoting is the command line's: it runs the
-gate and checks signatures; here is the evidence for the person who decides.
+root/models/NAME/VERSION/manifest.json, root/history.jsonl, root/decisions.jsonl. Deciding is a word on the
+desk; `mitra model carry-out` puts it to the gate, and its answers stand in the last of these files.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 
 MAX_VERSIONS = 40
 MAX_EVENTS = 200
+MAX_ANSWERS = 200
 MAX_BYTES = 2_000_000
 
 
@@ -58,9 +59,31 @@ class EventFile(msgspec.Struct, frozen=True):
     time_ns: int
 
 
+class CheckFile(msgspec.Struct, frozen=True):
+    """One look of the gate."""
+
+    code: str
+    passed: bool
+    detail: str
+    group: str = ""
+
+
+class AnswerFile(msgspec.Struct, frozen=True):
+    """What came of one decision of a person; code: `done`, or why not."""
+
+    action_id: str
+    done_ns: int
+    code: str
+    detail: str = ""
+    checks: tuple[CheckFile, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One model name: champion and challenger side by side. broken: versions whose files do not hold."""
+    """One model name: champion and challenger side by side.
+
+    broken: versions whose files do not hold; past: earlier champions, the newest last.
+    """
 
     name: str
     champion: ManifestFile | None
@@ -68,6 +91,7 @@ class Family:
     versions: tuple[ManifestFile, ...]
     broken: tuple[str, ...]
     events: tuple[EventFile, ...]
+    past: tuple[int, ...] = ()
 
     def metric_names(self) -> tuple[tuple[str, str], ...]:
         """(name, group) of every figure that one of the two has."""
@@ -102,7 +126,7 @@ def _family(folder: Path, name: str, events: tuple[EventFile, ...]) -> Family:
             broken.append(f"{name}@{number}")
         else:
             versions.append(manifest)
-    champion, challenger = standing(events)
+    champion, challenger, past = standing(events)
     by_version = {one.version: one for one in versions}
     return Family(
         name,
@@ -111,20 +135,38 @@ def _family(folder: Path, name: str, events: tuple[EventFile, ...]) -> Family:
         tuple(versions),
         tuple(broken),
         tuple(reversed(events)),
+        past,
     )
 
 
-def standing(events: tuple[EventFile, ...]) -> tuple[int | None, int | None]:
-    """Champion and challenger after these events, oldest first."""
+def standing(events: tuple[EventFile, ...]) -> tuple[int | None, int | None, tuple[int, ...]]:
+    """Champion, challenger and earlier champions after these events, oldest first."""
     champion: int | None = None
     challenger: int | None = None
+    past: tuple[int, ...] = ()
     for event in events:
         if event.step == "challenge":
             challenger = event.version
-        elif event.step in ("first", "promote", "rollback"):
+        elif event.step == "refuse":
+            challenger = None
+        elif event.step == "promote":
+            past = (*past, champion) if champion is not None else past
+            champion, challenger = event.version, None
+        elif event.step == "rollback":
+            champion, past = event.version, past[:-1]
+        elif event.step == "first":
             champion = event.version
-            challenger = None if event.step == "promote" else challenger
-    return champion, challenger
+    return champion, challenger, past
+
+
+def answers(root: Path) -> dict[str, AnswerFile]:
+    """The newest answers to people's decisions, by the id of the action."""
+    try:
+        lines = (root / "decisions.jsonl").read_bytes().splitlines()[-MAX_ANSWERS:]
+        found = [msgspec.json.decode(line, type=AnswerFile) for line in lines if line]
+    except (OSError, msgspec.DecodeError):
+        return {}
+    return {one.action_id: one for one in found}
 
 
 def _manifest(folder: Path) -> ManifestFile | None:

@@ -92,6 +92,9 @@ ACTIONS: dict[str, str] = {
     ActionKind.DOWNTIME_REASON: N_("gave a downtime reason"),
     ActionKind.CLOCK_RELEASE: N_("released a clock"),
     ActionKind.UNDO: N_("took back"),
+    ActionKind.PROMOTE_MODEL: N_("wants the challenger promoted"),
+    ActionKind.ROLL_BACK_MODEL: N_("wants the earlier champion back"),
+    ActionKind.REFUSE_MODEL: N_("refuses the challenger"),
 }
 CRITICALITIES: dict[str, str] = {
     "low": N_("low"),

@@ -21,6 +21,7 @@ from ingest.reader import Reader
 from mitra.exits import PersonError
 from mitra.house import House, Ports, secrets_of
 from mitra.layout import Layout, make_folder, writing
+from mitra.mailbox import Clerk
 from mitra.serve import hold
 from mitra.supervisor import Supervisor, free_port, port_is_free
 from mitra.tally import Tally, tally
@@ -58,6 +59,7 @@ class Demo:
     supervisor: Supervisor
     house: House
     plant_file: PlantFile
+    clerk: Clerk
     lock: int
     """Descriptor that keeps the data folder for this plant alone."""
 
@@ -147,6 +149,7 @@ class Demo:
 
     def stop(self) -> None:
         """End every process, and let go of the folder."""
+        self.clerk.close()
         self.supervisor.stop()
         os.close(self.lock)
 
@@ -223,7 +226,8 @@ def _prepared(request: DemoRequest, layout: Layout, lock: int) -> Demo:
         stream={"profile": "demo"},
         fatigue=DEMO_FATIGUE,
     )
-    return Demo(request, Supervisor(layout.logs), house, plant_file, lock)
+    supervisor = Supervisor(layout.logs, (lock,))
+    return Demo(request, supervisor, house, plant_file, Clerk(supervisor, layout, plant_path), lock)
 
 
 def _port(wanted: int, what: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import socket
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from edge.status import read_status
 from ingest.contract.plant import Plant
 from mitra.broker import NoBrokerError
 from mitra.exits import PersonError
@@ -19,8 +21,11 @@ from mitra.external import check_broker
 from mitra.house import House, Ports, secrets_of, write_config
 from mitra.influx_file import read_influx
 from mitra.layout import Layout, make_folder, read_plant, writing
+from mitra.mailbox import Clerk
 from mitra.serving import Serving, write_serving
-from mitra.supervisor import Supervisor, listens, port_is_free
+from mitra.supervisor import StartError, Supervisor, WrongSettingError, listens, port_is_free
+
+log = logging.getLogger("mitra.serve")
 
 LOCAL = "127.0.0.1"
 WILDCARD = ("0.0.0.0", "::")  # noqa: S104 (named to be recognised, not bound)
@@ -57,6 +62,7 @@ class Serve:
     request: ServeRequest
     house: House
     supervisor: Supervisor
+    clerk: Clerk
     _lock: int
     _accounts_ns: int = 0
 
@@ -91,24 +97,44 @@ class Serve:
             start(house.page())
         told("screens")
         self._start_screens()
-        for gateway in house.plant.gateway if self.request.with_gateways else ():
-            told(f"gateway {gateway.id}")
-            start(house.edge(gateway.id))
+        if self.request.with_gateways:
+            self._start_gateways(told)
         self.note()
+
+    def _start_gateways(self, told: Callable[[str], None]) -> None:
+        """All at once. One that refuses its settings is said now; one that fails otherwise is tried again."""
+        programs = []
+        for gateway in self.house.plant.gateway:
+            told(f"gateway {gateway.id}")
+            ready = speaks(self.house.layout.edge(gateway.id))
+            programs.append(replace(self.house.edge(gateway.id), ready=ready))
+            self.supervisor.begin(programs[-1])
+        for program in programs:
+            try:
+                self.supervisor.wait_ready(program)
+            except WrongSettingError:
+                raise
+            except StartError as error:
+                log.warning("%s; the plant runs on, and it is tried again", error)
 
     def _start_screens(self) -> None:
         at = LOCAL if self.request.host in WILDCARD else self.request.host
-        self._accounts_ns = self.house.layout.users.stat().st_mtime_ns
+        self._accounts_ns = _written_ns(self.house.layout.users)
         self.supervisor.start(replace(self.house.screens(), ready=listens(at, self.request.screens_port)))
 
     def accounts_changed(self) -> bool:
         """Whether `mitra user` wrote since the screens were started."""
-        return self.house.layout.users.stat().st_mtime_ns != self._accounts_ns
+        return _written_ns(self.house.layout.users) != self._accounts_ns
 
     def restart_screens(self) -> None:
         """Let the screens read the accounts again; who is signed in stays so. Raises StartError."""
         self.supervisor.stop_one("screens")
         self._start_screens()
+
+    def tend(self) -> None:
+        """What is due every few seconds. Raises PersonError when the disk does not take the note."""
+        self.note()
+        self.clerk.look()
 
     def note(self) -> None:
         """Write down what runs, for `mitra status`. Raises PersonError when the disk does not take it."""
@@ -121,11 +147,13 @@ class Serve:
             alive=(alive := self.supervisor.alive()),
             pids={name: self.supervisor.pid(name) for name in alive},
             restarts=self.supervisor.restarts(),
+            why_down=self.supervisor.why_down(),
         )
         write_serving(self.house.layout, serving)
 
     def stop(self) -> None:
         """End every process, the last started first: gateways before what they send to."""
+        self.clerk.close()
         self.supervisor.stop()
         self.house.layout.serving.unlink(missing_ok=True)
         os.close(self._lock)
@@ -170,7 +198,8 @@ def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) ->
         _free(LOCAL, request.control_port, "control", "--control-port")
         _free(LOCAL, request.page_port, "approver's page", "--page-port")
         can_be_stopped(house)
-    return Serve(request, house, Supervisor(make_folder(layout.logs)), lock)
+    supervisor = Supervisor(make_folder(layout.logs), (lock,))
+    return Serve(request, house, supervisor, Clerk(supervisor, layout, house.plant_path), lock)
 
 
 def screen_settings(request: ServeRequest, layout: Layout) -> Mapping[str, Any]:
@@ -197,6 +226,21 @@ def can_be_stopped(house: House) -> None:
             "Write an actuator's file (docs/control.md) with its state_dir there, and run "
             "`mitra actuator --config FILE --init`.",
         )
+
+
+def _written_ns(path: Path) -> int:
+    """When a file was written last; 0 while it is away."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def speaks(folder: Path) -> Callable[[], bool]:
+    """A readiness check: a gateway's agent has said how it is since now."""
+    before = read_status(folder)
+
+    def check() -> bool:
+        return read_status(folder) not in (None, before)
+
+    return check
 
 
 def hold(layout: Layout) -> int:

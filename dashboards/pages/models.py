@@ -1,23 +1,30 @@
-"""Models: champion and challenger side by side, with intervals, data window and hash; who changed what."""
+"""Models: champion and challenger side by side, what drifts, and a person's decision with its answer."""
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Depends, Form, Response
+from fastapi.responses import JSONResponse, RedirectResponse
 
+from dashboards.decisions import CAME, MIN_FAULTS, check_words, decisions, faults_behind
 from dashboards.language import N_
-from dashboards.registry_files import Family, families, metric
-from dashboards.visit import Visit, page, visit
+from dashboards.problems import Problem
+from dashboards.registry_files import Family, answers, families, metric
+from dashboards.say import note_of, say
+from dashboards.visit import Visit, keep_session, page, visit
 from ingest.contract.actions import ActionKind, Verdict
 from ingest.contract.rows import AlarmState
 
 router = APIRouter()
 Found = Annotated[Visit, Depends(visit)]
 MAX_ALARMS = 500
+MAX_DECISIONS = 200
+SHOWN_DECISIONS = 5
+MIN_REASON = 10
 MIN_FAILURES = 5
 METRICS: dict[str, str] = {
     "precision": N_("Precision"),
@@ -25,6 +32,8 @@ METRICS: dict[str, str] = {
     "lead_time_h": N_("Lead time, h"),
     "lead_hours": N_("Lead time, h"),
     "false_alarms_per_machine_month": N_("False alarms per machine-month"),
+    "false_alarm_days": N_("Machine-days with a false alarm, share"),
+    "brier": N_("Error of the probability (Brier)"),
     "rmse": N_("Error (RMSE)"),
     "coverage": N_("Coverage of the interval"),
     "auc": N_("Area under the ROC curve"),
@@ -35,12 +44,35 @@ STEPS: dict[str, str] = {
     "challenge": N_("challenges"),
     "promote": N_("was promoted"),
     "rollback": N_("came back by rollback"),
+    "refuse": N_("was refused"),
+}
+KINDS: dict[str, ActionKind] = {
+    "promote": ActionKind.PROMOTE_MODEL,
+    "roll-back": ActionKind.ROLL_BACK_MODEL,
+    "refuse": ActionKind.REFUSE_MODEL,
 }
 
 
+def _folder(found: Visit) -> Path | None:
+    return Path(found.house.config.registry_dir) if found.house.config.registry_dir else None
+
+
 def _families(found: Visit) -> tuple[Family, ...]:
-    folder = found.house.config.registry_dir
-    return families(Path(folder)) if folder else ()
+    folder = _folder(found)
+    return families(folder) if folder else ()
+
+
+def _tools(found: Visit) -> dict[str, Any]:
+    """What the templates of decisions call."""
+    folder = _folder(found)
+    answered = answers(folder) if folder else {}
+    said = found.house.desk.about(machine="", limit=MAX_DECISIONS)
+    return {
+        "decided": lambda name: decisions(name, said, answered)[:SHOWN_DECISIONS],
+        "came": CAME,
+        "check_words": lambda check: check_words(check, found.language),
+        "fresh_id": lambda: secrets.token_hex(12),
+    }
 
 
 @router.get("/models", include_in_schema=False)
@@ -68,7 +100,57 @@ def models_page(found: Found) -> Response:
         n_open=sum(alarm.last.state is not AlarmState.NORMAL for alarm in alarms),
         running=running.most_common(),
         min_failures=MIN_FAILURES,
+        min_faults=MIN_FAULTS,
+        min_reason=MIN_REASON,
+        faults_behind=lambda family: faults_behind(family, verdicts[Verdict.CONFIRMED.value]),
+        **_tools(found),
     )
+
+
+@router.get("/models/{name}/decisions", include_in_schema=False)
+def decisions_of(found: Found, name: str) -> Response:
+    """The newest decisions about one model; as a fragment it asks again while one waits."""
+    family = _family(found, name)
+    if not found.fragment:
+        return RedirectResponse("/models", status_code=303)
+    return page(found, "model_decisions.html", one=family, **_tools(found))
+
+
+@router.post("/models/{name}/{what}", include_in_schema=False)
+def decide(
+    found: Found,
+    *,
+    name: str,
+    what: str,
+    token: Annotated[str, Form(max_length=100)],
+    action_id: Annotated[str, Form(max_length=64)],
+    champion: Annotated[int, Form(ge=0)],
+    challenger: Annotated[int, Form(ge=0)],
+    reason: Annotated[str, Form(max_length=2_000)] = "",
+) -> Response:
+    """A person's decision goes to the desk with what the page showed; the registry's gate answers it."""
+    if what not in KINDS:
+        raise Problem(404)
+    family = _family(found, name)
+    found.demand(KINDS[what], token)
+    why = note_of(reason)
+    if len(why) < MIN_REASON:
+        raise Problem(422, found.language.say("Say why in at least 10 characters: the next shift will ask."))
+    values: dict[str, str | int | float] = {
+        "model": family.name,
+        "champion": champion,
+        "challenger": challenger,
+        "reason": why,
+    }
+    say(found, KINDS[what], (token, action_id), "", values=values)
+    return keep_session(found, RedirectResponse(f"/models#{family.name}", status_code=303))
+
+
+def _family(found: Visit, name: str) -> Family:
+    for one in _families(found):
+        if one.name == name:
+            return one
+    raise Problem(404)
 
 
 @router.get("/api/models", tags=["models"], summary="The registry")

@@ -23,6 +23,15 @@ class ActionKind(StrEnum):
     DOWNTIME_REASON = "downtime_reason"
     CLOCK_RELEASE = "clock_release"
     UNDO = "undo"
+    PROMOTE_MODEL = "promote_model"
+    ROLL_BACK_MODEL = "roll_back_model"
+    REFUSE_MODEL = "refuse_model"
+
+
+MODEL_KINDS = frozenset(
+    {ActionKind.PROMOTE_MODEL, ActionKind.ROLL_BACK_MODEL, ActionKind.REFUSE_MODEL},
+)
+"""Said of a model of the registry, not of a machine: the registry's gate answers, the stream passes them by."""
 
 
 class Verdict(StrEnum):
@@ -39,7 +48,7 @@ class Action:
 
     action_id: made by the client, so that saying it twice is harmless; time_ns: when it was said;
     alarm_id or machine: what it is about; values: what the kind needs (verdict, fault, component, from_ns,
-    to_ns, reason, until_ns, note, undoes).
+    to_ns, reason, until_ns, note, undoes; of a model: model, champion, challenger, reason).
     """
 
     action_id: str

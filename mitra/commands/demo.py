@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -26,6 +28,7 @@ out, err = Console(), Console(stderr=True)
 ONSET_SHARE, GROWTH_SHARE = 0.22, 0.33
 ONSET_S, GROWTH_S = 60.0, 120.0
 SHORTEST_S = 30.0
+LOOK_S = 2.0
 
 
 @app.command()
@@ -106,7 +109,9 @@ def _run(running: Demo, script: Script | None, seconds: float, *, headless: bool
         script.start()
     if not headless:
         _welcome(running)
-    closing.wait(seconds or None)
+    ends_s = time.monotonic() + seconds if seconds else math.inf
+    while not closing.wait(max(0.0, min(LOOK_S, ends_s - time.monotonic()))) and time.monotonic() < ends_s:
+        running.clerk.look()
     err.print("stopping: gateways first, so that nothing is on the way")
     running.quiet()
     if script is not None:

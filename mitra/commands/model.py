@@ -12,12 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json, say_table
+from mitra.decisions import ask_gate, carry_out
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
-from mitra.training import past_of, read_golden
 from models.registry import GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
-from models.training import Lessons, card, gate_lines
-from models.training import compare as replay_both
+from models.training import card, gate_lines
 
 app = typer.Typer(
     no_args_is_help=True, help="Models of the registry: list, show, challenge, compare, promote, rollback."
@@ -158,6 +157,41 @@ def rollback(name: Name, data: DataFolder, reason: Why, by: By = "", as_json: As
     _standing(name, now, as_json)
 
 
+@app.command()
+def refuse(version: Version, data: DataFolder, reason: Why, by: By = "", as_json: AsJson = False) -> None:
+    """End the shadow run of a challenger that you do not want; the version stays in the registry.
+
+    Example: `mitra model refuse isolation-forest@2 --data plant-data --reason "Calls every start a fault"`
+    """
+    name, number = split(version)
+    with refusals():
+        now = registry_of(data).refuse(name, number, by=person(by), reason=reason, now_ns=time.time_ns())
+    _standing(name, now, as_json)
+
+
+@app.command("carry-out")
+def carry_out_decisions(
+    data: DataFolder,
+    plant: PlantFile,
+    golden: Annotated[
+        Path | None, typer.Option(help="Golden cases; default: training/golden.csv of the data folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry out what people decided on the Models page: promote through the gate, roll back, refuse.
+
+    `mitra serve` and `mitra demo` do this by themselves; by hand it is for screens that run alone.
+
+    Example: `mitra model carry-out --data plant-data --plant plant.toml`
+    """
+    found = carry_out(data, plant, golden)
+    if as_json:
+        say_json(found)
+        return
+    rows = ((one.model, one.kind, one.by, one.code, one.detail) for one in found)
+    say_table(("model", "decided", "by", "came of it", "why"), rows)
+
+
 def person(by: str) -> str:
     """Who decides."""
     return by or getpass.getuser()
@@ -165,7 +199,6 @@ def person(by: str) -> str:
 
 def _verdict(registry: Registry, name: str, data: Path, plant: Path, golden: Path) -> GateVerdict:
     facts = read_plant(plant)
-    cases = read_golden(golden, facts)
     now = registry.standing(name)
     if now.champion is None or now.challenger is None:
         raise PersonError(
@@ -174,13 +207,7 @@ def _verdict(registry: Registry, name: str, data: Path, plant: Path, golden: Pat
             "`mitra model challenge` names a challenger.",
         )
     with err.status("replaying both on the history"), refusals():
-        past = past_of(data, facts)
-        try:
-            return replay_both(registry, name, Lessons(past.frame, past.labels, cases))
-        except UntrustedModelError:
-            raise
-        except ValueError as error:
-            raise PersonError("setting", f"The two models were not compared: {error}.") from error
+        return ask_gate(registry, name, data, facts, golden)
 
 
 def verdict_as_dict(verdict: GateVerdict) -> dict[str, Any]:

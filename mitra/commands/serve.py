@@ -13,7 +13,7 @@ import typer
 from mitra.commands.speech import err, say
 from mitra.exits import PersonError
 from mitra.serve import Serve, ServeRequest, prepare
-from mitra.supervisor import StartError
+from mitra.supervisor import StartError, WrongSettingError
 
 app = typer.Typer()
 NOTE_S = 2.0
@@ -50,20 +50,13 @@ def serve(
         Literal["plant", "demo"], typer.Option(help="How fast models learn: demo is for minutes, not months.")
     ] = "plant",
 ) -> None:
-    """Receive, judge and show a plant until Ctrl-C or SIGTERM, then stop everything in order.
+    """Receive, judge and show a plant until Ctrl-C, SIGTERM or SIGHUP, then stop everything in order.
 
     What falls is started again. Passwords of the broker's accounts are made at the first start and kept in
     `DATA/broker/accounts.json`.
 
     Example: `mitra serve plant.toml --data plant-data --with-gateways`
     """
-    closing = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        closing.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     request = ServeRequest(
         plant=plant,
         data=data,
@@ -81,18 +74,47 @@ def serve(
         influx=influx,
     )
     running = prepare(request)
+    closing = threading.Event()
+    _end_on_signals(running, closing)
     try:
         _start(running)
         _welcome(running)
-        while not closing.wait(NOTE_S):
-            running.note()
-            if running.accounts_changed():
-                _restart_screens(running)
-        err.print("stopping, the gateways first")
+        _look_after(running, closing)
+    except WrongSettingError as error:
+        raise PersonError("setting", f"The plant is not served: {error}") from error
     except StartError as error:
-        raise PersonError("missing", f"The plant is not served: {error}") from error
+        if not closing.is_set():
+            raise PersonError("missing", f"The plant is not served: {error}") from error
     finally:
         running.stop()
+
+
+def _end_on_signals(running: Serve, closing: threading.Event) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        closing.set()
+        running.supervisor.give_up()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to live on
+        signal.signal(signal.SIGHUP, stop)  # the terminal was closed
+
+
+def _look_after(running: Serve, closing: threading.Event) -> None:
+    """Until it is time to end: write down how it is, and do what people asked for meanwhile."""
+    is_told = False
+    while not closing.wait(NOTE_S):
+        try:
+            running.note()
+            is_told = False
+        except PersonError as error:  # a full disk must not end what still runs
+            if not is_told:
+                err.print(f"{error} The plant runs on.", highlight=False, markup=False, soft_wrap=True)
+            is_told = True
+        running.clerk.look()
+        if running.accounts_changed():
+            _restart_screens(running)
+    err.print("stopping, the gateways first")
 
 
 def _start(running: Serve) -> None:

@@ -26,6 +26,7 @@ class Step(StrEnum):
     CHALLENGE = "challenge"
     PROMOTE = "promote"
     ROLLBACK = "rollback"
+    REFUSE = "refuse"  # a person looked at the challenger and does not want it
 
 
 class RefusedError(ValueError):
@@ -72,11 +73,13 @@ def step(standing: Standing, event: Event) -> Standing:
         if event.version == standing.champion:
             raise RefusedError(f"{event.name}@{event.version} is the champion and cannot challenge itself.")
         return replace(standing, challenger=event.version)
-    if event.step is Step.PROMOTE:
+    if event.step in (Step.PROMOTE, Step.REFUSE):
         if event.version != standing.challenger or standing.champion is None:
             raise RefusedError(
                 f"{event.name}@{event.version} is not the challenger; let it run in shadow first."
             )
+        if event.step is Step.REFUSE:
+            return replace(standing, challenger=None)
         return Standing(event.version, None, (*standing.past, standing.champion))
     if not standing.past:
         raise RefusedError(f"{event.name} has no earlier champion to go back to.")

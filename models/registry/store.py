@@ -218,6 +218,10 @@ class Registry:
             raise RefusedError(f"{pair[1]} was not promoted, {pair[0]} stays. The gate says: {failed}.")
         return self._append(Event(Step.PROMOTE, name, now.challenger, by, reason, now_ns))
 
+    def refuse(self, name: str, version: int, *, by: str, reason: str, now_ns: int) -> Standing:
+        """End the shadow run of a challenger that a person does not want; its version stays."""
+        return self._append(Event(Step.REFUSE, name, version, by, reason, now_ns))
+
     def rollback(self, name: str, *, by: str, reason: str, now_ns: int) -> Standing:
         """Back to the champion before this one, whose files are the same bytes as when it left."""
         past = self.standing(name).past

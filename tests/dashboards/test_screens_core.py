@@ -271,10 +271,11 @@ def test_the_registry_is_read_as_files_and_a_changed_file_is_broken(tmp_path: Pa
     assert families(tmp_path / "nowhere") == ()
 
 
-def test_standing_follows_promotion_and_rollback() -> None:
+def test_standing_follows_promotion_rollback_and_refusal() -> None:
     events = (event("first", 1), event("challenge", 2), event("promote", 2))
-    assert standing(events) == (2, None)
-    assert standing((*events, event("rollback", 1))) == (1, None)
+    assert standing(events) == (2, None, (1,))
+    assert standing((*events, event("rollback", 1))) == (1, None, ())
+    assert standing((events[0], events[1], event("refuse", 2))) == (1, None, ())
 
 
 def test_a_waterfall_shows_nothing_of_what_lies_above_its_axis() -> None:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import getpass
+import os
+import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+import uvicorn
 
-from ingest.contract.actions import Action, ActionKind
 from ingest.contract.rejected import Rejected
-from ingest.desk import Desk
 from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import Layout, make_folder, read_plant
 from mitra.stored import book_of_desk, reader_of
 from mitra.training import vouch, weigh_with
-from models.labels import Label, Release, Weighed, WorkOrders, read_work_orders
+from mitra.work_orders import PATH as ORDERS_PATH
+from mitra.work_orders import Orders, build_app, say_orders, token_of
+from models.labels import Release, Weighed, WorkOrders, read_work_orders
 
-app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, list, vouch.")
+app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, listen, list, vouch.")
 REASON_MIN = 10
 
 
@@ -59,30 +63,8 @@ def bring_in(
     )
     if isinstance(found, Rejected):
         raise PersonError("setting", f"{file} was not read: {found.detail}. Name columns with --column.")
-    new = _say(found, data)
-    _tell(found, new, as_json)
-
-
-def _say(found: WorkOrders, data: Path) -> int:
-    """Write the labels to the desk; how many were not there yet."""
-    path = Layout(data).desk
-    make_folder(path.parent)
-    desk = Desk(path)
-    try:
-        return sum(desk.say(_action(label)) for label in found.labels)
-    finally:
-        desk.close()
-
-
-def _action(label: Label) -> Action:
-    values: dict[str, str | int | float] = {
-        "verdict": label.verdict.value,
-        "from_ns": label.from_ns,
-        "to_ns": label.to_ns,
-        "fault": label.fault,
-        "component": label.component,
-    }
-    return Action(label.label_id, ActionKind.VERDICT, label.by, label.said_ns, label.machine, values=values)
+    new, not_said = say_orders(found.labels, Layout(data).desk)
+    _tell(replace(found, refused=found.refused + tuple((0, one) for one in not_said)), new, as_json)
 
 
 def _tell(found: WorkOrders, new: int, as_json: bool) -> None:
@@ -96,6 +78,49 @@ def _tell(found: WorkOrders, new: int, as_json: bool) -> None:
     )
     for one in refused[:20]:
         err.print(f"row {one['row']}: {one['reason']} {one['detail']}", markup=False, highlight=False)
+
+
+@app.command()
+def listen(
+    plant: Annotated[Path, typer.Option(help="The plant file: its machines and time zone.")],
+    data: DataFolder,
+    token_file: Annotated[
+        Path | None, typer.Option(help="The word it must know; default: screens/work-orders.token of --data.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8_095,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="Their fault code = ours, as BRG01=bearing_outer; repeatable.")
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Our field = theirs, as machine=Aset; repeatable.")
+    ] = None,
+) -> None:
+    """Take closed work orders by POST /work-orders, as JSON, from a maintenance system that knows the token.
+
+    The same rules as for a CSV. An order posted again counts once; with other content it corrects itself.
+    Beyond this machine, put a proxy with TLS before it.
+
+    Example: `mitra labels listen --plant plant.toml --data plant-data --fault BRG01=bearing_outer`
+    """
+    facts = read_plant(plant)
+    zone = ZoneInfo(facts.plant.timezone)
+    known = Orders(frozenset(facts.by_id()), zone, _pairs(fault, "--fault"), _pairs(column, "--column"))
+    path = token_file or Layout(data).desk.parent / "work-orders.token"
+    token = token_of(path)
+    make_folder(Layout(data).desk.parent)
+    try:
+        with socket.create_server((host, port)) as listener:
+            err.print(f"POST http://{host}:{port}{ORDERS_PATH}, token in {path}", highlight=False)
+            config = uvicorn.Config(build_app(known, Layout(data).desk, token), log_level="warning")
+            config.timeout_keep_alive, config.limit_concurrency = 10, 16
+            uvicorn.Server(config).run(sockets=[listener])
+    except OSError as error:
+        raise PersonError(
+            "missing",
+            f"Nothing listens on {host}:{port} ({os.strerror(error.errno or 0)}), so no work order arrives. "
+            "Name a free port with --port.",
+        ) from error
 
 
 @app.command("list")

@@ -4,7 +4,7 @@ from models.labels.book import LabelBook, book_of
 from models.labels.label import Label, Source, label_of
 from models.labels.noise import looks_wrong, noise_share
 from models.labels.quarantine import QuarantinePolicy, Release, Seen, Weighed, weigh
-from models.labels.work_orders import WorkOrders, read_work_orders
+from models.labels.work_orders import WorkOrders, read_posted_orders, read_work_orders, revised
 
 __all__ = [
     "Label",
@@ -19,6 +19,8 @@ __all__ = [
     "label_of",
     "looks_wrong",
     "noise_share",
+    "read_posted_orders",
     "read_work_orders",
+    "revised",
     "weigh",
 ]

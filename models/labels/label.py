@@ -99,6 +99,7 @@ def label_of(action: Action) -> Label | Rejected:
             component=str(said.get("component", "")),
             alarm_id=action.alarm_id,
             corrects=str(said.get("corrects", "")),
+            source=Source(str(said.get("source", Source.TECHNICIAN.value))),
         )
     except ValueError as error:
         return Rejected("label_refused", str(error))

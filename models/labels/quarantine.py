@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest.contract.actions import Verdict
+from models.labels.label import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -121,14 +122,19 @@ def _contradicted(labels: tuple[Label, ...]) -> set[str]:
     return wrong
 
 
+def _decided_ns(label: Label) -> int:
+    """When a person decided: of a work order when it was closed, as many are imported at one moment."""
+    return label.to_ns if label.source is Source.WORK_ORDER else label.said_ns
+
+
 def _bursts(labels: tuple[Label, ...], policy: QuarantinePolicy) -> set[str]:
     by_person: dict[str, list[Label]] = defaultdict(list)
-    for label in sorted(labels, key=lambda label: label.said_ns):
+    for label in sorted(labels, key=_decided_ns):
         by_person[label.by].append(label)
     found: set[str] = set()
     for said in by_person.values():
         for last in range(policy.burst_labels - 1, len(said)):
             first = last - policy.burst_labels + 1
-            if said[last].said_ns - said[first].said_ns <= policy.burst_s * SECOND_NS:
+            if _decided_ns(said[last]) - _decided_ns(said[first]) <= policy.burst_s * SECOND_NS:
                 found |= {label.label_id for label in said[first : last + 1]}
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,12 @@ from ingest.contract.rejected import Rejected
 from models.labels.label import UNKNOWN_FAULT, Label, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
+
+    from models.labels.book import LabelBook
 
 ROWS_MAX = 100_000
+REVISION = ":r"  # the second word of order 1001 is `wo:1001:r2`
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "order": ("order", "order_id", "work_order", "wo", "wo_number", "id", "nomor", "no_wo"),
     "machine": ("machine", "machine_id", "asset", "asset_id", "equipment", "mesin", "aset"),
@@ -66,22 +70,104 @@ def read_work_orders(
     missing = [need for need in NEEDED if need not in places]
     if missing:
         return Rejected("work_orders_columns", f"no column for {', '.join(missing)} in {', '.join(header)}")
+    cells = (
+        (number, {ours: row[at].strip() if at < len(row) else "" for ours, at in places.items()})
+        for number, row in enumerate(rows, start=2)
+        if any(cell.strip() for cell in row)
+    )
+    return _read(cells, machines, said_ns, zone, faults or {})
+
+
+def read_posted_orders(
+    orders: Sequence[object],
+    *,
+    machines: frozenset[str],
+    said_ns: int,
+    zone: tzinfo = UTC,
+    faults: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> WorkOrders:
+    """The same from JSON objects, one an order, under the same names and rules; fields of no use are passed
+    over.
+
+    Refused orders are numbered from 1 in their order. An order without a closing time is still open: it is
+    refused as `not_closed` and may be posted again.
+    """
+    cells: list[tuple[int, Mapping[str, str]]] = []
+    refused: list[tuple[int, Rejected]] = []
+    for number, order in enumerate(orders, start=1):
+        if not isinstance(order, Mapping):
+            refused.append(
+                (number, Rejected("work_order_refused", "an order is an object of names and texts"))
+            )
+            continue
+        plain = {
+            _key(str(name)): str(value).strip()
+            for name, value in order.items()
+            if isinstance(value, str | int) and not isinstance(value, bool)
+        }
+        places = _places(list(plain), names or {})
+        found = {ours: list(plain.values())[at] for ours, at in places.items()}
+        missing = [need for need in NEEDED if not found.get(need)]
+        if missing == ["closed"]:
+            refused.append((number, Rejected("not_closed", found["order"])))
+        elif missing:
+            refused.append((number, Rejected("work_order_refused", f"no value for {', '.join(missing)}")))
+        else:
+            cells.append((number, found))
+    read = _read(cells, machines, said_ns, zone, faults or {})
+    return WorkOrders(
+        read.labels, read.planned, tuple(sorted((*refused, *read.refused), key=lambda one: one[0]))
+    )
+
+
+def revised(labels: Iterable[Label], book: LabelBook) -> tuple[Label, ...]:
+    """What a book does not know yet: new orders as they are, changed orders as corrections of what they said.
+
+    An order that says again what it last said is left out, so that nothing counts twice.
+    """
+    known: dict[str, list[Label]] = {}
+    for label in book.labels.values():
+        known.setdefault(label.label_id.split(REVISION)[0], []).append(label)
+    found = []
+    for label in labels:
+        past = known.setdefault(label.label_id, [])
+        if not past:
+            new = label
+        elif _says(past[-1]) == _says(label):
+            continue
+        else:
+            new = replace(
+                label, label_id=f"{label.label_id}{REVISION}{len(past) + 1}", corrects=past[-1].label_id
+            )
+        past.append(new)
+        found.append(new)
+    return tuple(found)
+
+
+def _says(label: Label) -> tuple[object, ...]:
+    return (label.machine, label.verdict, label.from_ns, label.to_ns, label.fault, label.component)
+
+
+def _read(
+    cells: Iterable[tuple[int, Mapping[str, str]]],
+    machines: frozenset[str],
+    said_ns: int,
+    zone: tzinfo,
+    faults: Mapping[str, str],
+) -> WorkOrders:
     labels: list[Label] = []
     refused: list[tuple[int, Rejected]] = []
     planned = 0
-    for number, row in enumerate(rows, start=2):
-        if not any(cell.strip() for cell in row):
-            continue
+    for number, row in cells:
         if number > ROWS_MAX:
-            refused.append(
-                (number, Rejected("work_orders_too_many", f"only {ROWS_MAX} rows are read at once"))
-            )
+            too_many = Rejected("work_orders_too_many", f"only {ROWS_MAX} rows are read at once")
+            refused.append((number, too_many))
             break
-        cells = {ours: row[place].strip() if place < len(row) else "" for ours, place in places.items()}
-        if _key(cells.get("kind", "")) in PLANNED:
+        if _key(row.get("kind", "")) in PLANNED:
             planned += 1
             continue
-        found = _label(cells, machines, said_ns, zone, faults or {})
+        found = _label(row, machines, said_ns, zone, faults)
         if isinstance(found, Rejected):
             refused.append((number, found))
         else:

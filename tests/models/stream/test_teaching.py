@@ -52,6 +52,18 @@ def test_a_false_alarm_does_not_hide_a_real_fault(plant, rows, fold):
     assert said.advice
 
 
+@pytest.mark.parametrize("word", [Verdict.FALSE_ALARM, Verdict.CONFIRMED])
+def test_a_work_order_speaks_of_the_past_and_moves_no_threshold(plant, rows, fold, word):
+    state, machine = new_state(plant, DEMO), rows()
+    fold(state, machine.calm(80) + a_shift(machine))
+    before, now = float(state.memory.multiplier[0]), state.memory.condition[0]
+    said = fold(state, [], (say(ActionKind.VERDICT, machine.time_ns, verdict=word, source="work_order"),))
+    assert said.alarms == []
+    assert (float(state.memory.multiplier[0]), state.memory.condition[0]) == (before, now)
+    fold(state, [], (say(ActionKind.VERDICT, machine.time_ns, verdict=word),))
+    assert float(state.memory.multiplier[0]) != before
+
+
 def test_a_confirmed_fault_is_caught_earlier_next_time(plant, rows, fold):
     taught, untaught = new_state(plant, DEMO), new_state(plant, DEMO)
     for state, hears in ((taught, True), (untaught, False)):

@@ -118,7 +118,8 @@ def _of_serving(seen: Picture) -> Iterator[str]:
         return
     for name, alive in serving.alive.items():
         if not alive:
-            yield f"{name} is down and is being started again; see logs/{name}.log."
+            said = serving.why_down.get(name, f"see logs/{name}.log.")
+            yield f"{name} is down and is being started again; {said}"
 
 
 def _of_ingest(seen: Picture) -> Iterator[str]:

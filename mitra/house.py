@@ -21,6 +21,15 @@ from mitra.supervisor import Program, listens
 HOST_ID = "mitra"
 COMPILE_S = 240.0
 """Kernels that no setup compiled are compiled at the first start."""
+_WRONG_SETTING = {
+    "mitra.analytics": 3,
+    "edge": 3,
+    "edge.actuator": 2,
+    "control": 2,
+    "control.page": 2,
+    "dashboards": 2,
+}
+"""With which exit code each process refuses its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +249,8 @@ class House:
     def _program(self, name: str, module: str, table: Mapping[str, Any], ready: Any = None) -> Program:
         path = write_config(self.layout.config / f"{name}.toml", table)
         command = (sys.executable, "-m", module, "--config", str(path))
-        return Program(name, command, ready=ready, environment=self.environment)
+        wrong = frozenset({_WRONG_SETTING[module]})
+        return Program(name, command, ready=ready, environment=self.environment, wrong_setting=wrong)
 
 
 def write_config(path: Path, table: Mapping[str, Any]) -> Path:

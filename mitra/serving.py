@@ -8,7 +8,7 @@ from mitra.layout import Layout, writing
 
 
 class Serving(msgspec.Struct, frozen=True):
-    """One moment. broker: without a login; alive, pids, restarts: by process."""
+    """One moment. broker: without a login; the rest by process; why_down: what one that fell said last."""
 
     pid: int
     time_ns: int
@@ -18,6 +18,7 @@ class Serving(msgspec.Struct, frozen=True):
     alive: dict[str, bool] = {}
     pids: dict[str, int] = {}
     restarts: dict[str, int] = {}
+    why_down: dict[str, str] = {}
 
 
 def write_serving(layout: Layout, serving: Serving) -> None:

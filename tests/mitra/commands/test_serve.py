@@ -168,6 +168,42 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
     )  # kept until the next start
 
 
+@pytest.mark.full
+def test_a_killed_plant_leaves_nothing_and_is_served_again_until_its_terminal_closes(
+    plant: Path, tmp_path: Path
+) -> None:
+    layout = Layout(tmp_path / "data")
+    where = ("--data", layout.root, *ports())
+    with served(plant, *where) as process:
+        assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
+        serving = read_serving(layout)
+        assert serving is not None, process.communicate()
+        process.kill()
+        assert until(lambda: not any(map(runs, serving.pids.values())))
+        layout.serving.unlink()
+    with served(plant, *where) as process:
+        assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
+        serving = read_serving(layout)
+        assert serving is not None, process.communicate()
+        process.send_signal(signal.SIGHUP)
+        _out, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        assert not any(map(runs, serving.pids.values()))
+
+
+def test_a_gateway_that_refuses_its_sensor_ends_the_start_with_a_sentence(
+    plant: Path, tmp_path: Path
+) -> None:
+    text = plant.read_text("utf-8")
+    assert 'kind = "simulated"' in text
+    plant.write_text(text.replace('kind = "simulated"', 'kind = "simulated"\ngremlin = 1', 1), "utf-8")
+    layout = Layout(tmp_path / "data")
+    found = mitra("serve", plant, "--data", layout.root, "--with-gateways", *ports())
+    assert found.code == 3
+    assert "gremlin" in found.err
+    assert (layout.logs / f"edge-{GATEWAY}.log").read_text().count("gremlin") == 1, "it was tried once"
+
+
 @pytest.fixture
 def external(tmp_path: Path) -> Iterator[str]:
     """A broker that is not `mitra serve`'s, with the accounts of tmp_path/data."""

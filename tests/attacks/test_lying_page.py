@@ -45,8 +45,9 @@ def test_lying_page_or_server_that_swaps_the_machine_is_refused_by_the_edges_own
     swapped = plant.proposal("pump-1")
     with pytest.raises(RefusedError, match="ticket_mismatch"):
         check_ticket(swapped, ticket, (plant.edge_public,))
+    other_end = b'AA"}' if not ticket.endswith(b'AA"}') else b'BA"}'
     with pytest.raises(RefusedError, match="bad_ticket_signature"):
-        check_ticket(swapped, ticket[:-4] + b'AA"}', (plant.edge_public,))
+        check_ticket(swapped, ticket[:-4] + other_end, (plant.edge_public,))
 
 
 def test_lying_page_signing_one_machines_ticket_for_another_is_refused_by_the_actuator(

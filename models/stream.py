@@ -48,12 +48,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.contract.actions import Action
+    from ingest.contract.values import Message
 
 __all__ = [
     "MODEL_ID",
     "Settings",
     "StreamState",
     "dump",
+    "features_of",
     "judge",
     "load",
     "new_state",
@@ -79,9 +81,14 @@ def update(state: StreamState, batch: Batch) -> tuple[StreamState, Outputs]:
 
     Everything that one micro-batch says, to be stored in one transaction.
     """
-    rows = tuple(extract(batch.messages, state.facts))
+    rows = tuple(features_of(state, batch.messages))
     state, judgements, alarms, advice = judge(state, rows, batch.actions, batch.now_ns)
     return state, Outputs(rows, judgements, alarms, advice)
+
+
+def features_of(state: StreamState, messages: Sequence[Message]) -> list[FeatureRow]:
+    """One row a message, in order. Threads may share messages out, if each machine's stay together."""
+    return extract(messages, state.facts)
 
 
 def replay(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Query, Response
 from fastapi.responses import RedirectResponse
 
+from dashboards.cases import similar_cases
 from dashboards.desk_view import Card, card, folded
 from dashboards.picture import CALLING
 from dashboards.problems import Problem
@@ -230,7 +231,7 @@ def _one(found: Visit, alarm_id: str) -> Response:
     with found.house.source.reader() as reader:
         history = reader.alarm(checked_alarm(alarm_id))
         similar = (
-            () if found.fragment or history is None else _similar(reader.alarms(False, 500), history.alarm)
+            () if found.fragment or history is None else similar_cases(reader, found.house.desk, history)
         )
     if history is None:
         raise Problem(404)
@@ -241,13 +242,6 @@ def _one(found: Visit, alarm_id: str) -> Response:
         card=card(history.alarm, folded(actions)),
         changes=history.changes,
         actions=actions,
-        similar=cards(found, similar),
+        similar=similar,
         **alarm_tools(found),
     )
-
-
-def _similar(past: Sequence[AlarmView], alarm: AlarmView, n: int = 5) -> tuple[AlarmView, ...]:
-    """Earlier alarms of the same cause, this machine's first."""
-    same = [one for one in past if one.last.cause == alarm.last.cause and one.opened_ns < alarm.opened_ns]
-    same.sort(key=lambda one: (one.machine != alarm.machine, -one.opened_ns))
-    return tuple(same[:n])

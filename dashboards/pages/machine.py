@@ -10,6 +10,7 @@ import segno
 from fastapi import APIRouter, Depends, Form, Query, Response
 from fastapi.responses import RedirectResponse
 
+from dashboards.cases import similar_cases
 from dashboards.charts import columns_of
 from dashboards.describe import live_words
 from dashboards.pages.alarms import alarm_tools, cards
@@ -45,6 +46,8 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
             if tab in ("why", "history")
             else ()
         )
+        newest = reader.alarm(past[0].alarm_id) if tab == "why" and past else None
+        similar = similar_cases(reader, house.desk, newest) if newest is not None else ()
         gaps = reader.gaps(machine, limit=MAX_HISTORY) if tab == "history" else ()
         asked = () if found.fragment else reader.advice(MAX_HISTORY)
         axes = [axis for axis in AXES if reader.waveform_times(machine, axis, limit=1)]
@@ -57,6 +60,7 @@ def machine_page(found: Found, machine: str, tab: Annotated[str, Query(max_lengt
         tab=tab,
         tabs=TABS,
         risk=risk(now),
+        similar=similar,
         advice=request_of(now, asked, found.now_ns),
         columns=columns_of(now.latest),
         axes=axes,

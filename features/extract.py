@@ -1,7 +1,8 @@
-"""Messages in, one feature row a message out. Stateless: what needs a past is in `windows`."""
+"""Messages in, one feature row a message out. What needs a past is in `rounds`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from features.bearings import find, orders_of
 from features.power import DERIVED_POWER, derive_power
+from features.rounds import NO_KIND, ROUND_NAMES, call, kind_of, look
 from features.table import COLUMN, FEATURE_NAMES, VECTOR_FEATURES
 from features.temperature import derive_temperature, temperature_columns
 from features.vibration import NOTHING_KNOWN, Facts, extract_blocks, settings_row
@@ -20,13 +22,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from features.rounds import Call, Rounds
     from ingest.contract.plant import Bearing, Machine
     from ingest.contract.values import Message, Waveform
 
 Shape: TypeAlias = tuple[str, int, str]
 Schema: TypeAlias = tuple[tuple[Shape, ...], tuple[str, ...]]
 
-SPEED_COLUMN = "speed_hz"
+SPEED_COLUMN, CONFIDENCE_COLUMN = "speed_hz", "speed_confidence"
 _TYPES: dict[str, np.dtype[Any]] = {"int16": np.dtype("<i2"), "float32": np.dtype("<f4")}
 
 
@@ -49,27 +52,77 @@ def facts_of(
     )
 
 
-def extract(messages: Sequence[Message], facts: Mapping[str, Facts]) -> list[FeatureRow]:
+def extract(
+    messages: Sequence[Message], facts: Mapping[str, Facts], rounds: Rounds | None = None
+) -> list[FeatureRow]:
     """One row a message, in order. facts: by machine id; without an entry only the samples speak.
 
     Messages of the same make-up (axes, lengths, channels) go through the kernel together. Of several
-    waveforms of one axis, or values of one channel, the last counts.
+    waveforms of one axis, or values of one channel, the last counts. rounds: what is remembered of the
+    machines, changed in place; with it, speeds are remembered and read, and slow columns are made.
     """
     groups: dict[Schema, list[int]] = {}
     for i, message in enumerate(messages):
         groups.setdefault(_schema(message), []).append(i)
+    calls = _calls(messages, facts, rounds, groups)
     rows: list[FeatureRow | None] = [None] * len(messages)
     for (shapes, channels), members in groups.items():
         chosen = [messages[i] for i in members]
-        names = _names(tuple(shape[0] for shape in shapes), channels)
+        called = None if rounds is None else [calls[i] for i in members]
+        axes = tuple(shape[0] for shape in shapes)
+        names = _names(axes, channels, rounds is not None and SPEED_RPM not in channels)
         values = _values(
-            chosen, [facts.get(message.machine, NOTHING_KNOWN) for message in chosen], shapes, channels
+            chosen,
+            [facts.get(message.machine, NOTHING_KNOWN) for message in chosen],
+            called,
+            shapes,
+            channels,
         )
         for i, message, row in zip(members, chosen, values, strict=True):
             rows[i] = FeatureRow(
                 message.machine, message.time_ns, names, row, key=message.key, historical=message.historical
             )
+    if rounds is not None:
+        _look(rounds, messages, calls, facts, rows)
     return [row for row in rows if row is not None]
+
+
+def _calls(
+    messages: Sequence[Message],
+    facts: Mapping[str, Facts],
+    rounds: Rounds | None,
+    groups: Mapping[Schema, Sequence[int]],
+) -> list[Call | None]:
+    if rounds is None:
+        return [None] * len(messages)
+    kinds = [NO_KIND] * len(messages)
+    for (shapes, channels), members in groups.items():
+        kind = kind_of(bool(shapes), channels)
+        for i in members:
+            kinds[i] = kind
+    return call(rounds, messages, kinds, facts)
+
+
+def _look(
+    rounds: Rounds,
+    messages: Sequence[Message],
+    calls: Sequence[Call | None],
+    facts: Mapping[str, Facts],
+    rows: list[FeatureRow | None],
+) -> None:
+    """Add the slow columns to the rows that make a round, in order."""
+    for i, called in enumerate(calls):
+        row = rows[i]
+        if called is None or called.round_ns is None or row is None:
+            continue
+        known = facts.get(row.machine, NOTHING_KNOWN)
+        slow = look(rounds.machines[row.machine], messages[i], called, known, row)
+        rows[i] = replace(row, names=_with_slow(row.names), values=np.concatenate([row.values, slow]))
+
+
+@lru_cache(maxsize=4_096)
+def _with_slow(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names + ROUND_NAMES
 
 
 def _schema(message: Message) -> Schema:
@@ -78,11 +131,15 @@ def _schema(message: Message) -> Schema:
 
 
 @lru_cache(maxsize=4_096)
-def _names(axes: tuple[str, ...], channels: tuple[str, ...]) -> tuple[str, ...]:
-    """The columns of a schema: axes, vector features, speed, channels, derived channels."""
+def _names(axes: tuple[str, ...], channels: tuple[str, ...], asks_speed: bool) -> tuple[str, ...]:
+    """The columns of a schema: axes, vector features, speed, channels, derived channels.
+
+    asks_speed: the speed is not told but remembered, read or rated, so its confidence is said too.
+    """
     names = [f"{axis}.{feature}" for axis in axes for feature in FEATURE_NAMES]
     if axes:
         names += [feature.name for feature in VECTOR_FEATURES] + [SPEED_COLUMN]
+        names += [CONFIDENCE_COLUMN] if asks_speed else []
     names += channels
     names += temperature_columns(channels)
     names += [feature.name for feature in DERIVED_POWER if feature.needs <= set(channels)]
@@ -90,7 +147,11 @@ def _names(axes: tuple[str, ...], channels: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _values(
-    messages: Sequence[Message], facts: Sequence[Facts], shapes: tuple[Shape, ...], channels: tuple[str, ...]
+    messages: Sequence[Message],
+    facts: Sequence[Facts],
+    calls: Sequence[Call | None] | None,
+    shapes: tuple[Shape, ...],
+    channels: tuple[str, ...],
 ) -> NDArray[np.float32]:
     n = len(messages)
     scalars = {channel: np.full(n, np.nan) for channel in channels}
@@ -99,17 +160,31 @@ def _values(
             scalars[scalar.channel][i] = scalar.value
     parts: list[NDArray[np.float32]] = []
     if shapes:
-        speed_hz = scalars[SPEED_RPM] / 60 if SPEED_RPM in scalars else np.full(n, np.nan)
-        nominal = np.array([fact.speed_hz or np.nan for fact in facts])
-        speed_hz = np.where(speed_hz > 0, speed_hz, nominal)
+        speed_hz, confidence = _speeds(facts, calls, scalars)
         parts += [_axis(messages, facts, shape, speed_hz) for shape in shapes]
         stack = np.stack(parts)
         parts += [combine(stack), speed_hz[:, None].astype(np.float32)]
+        parts += [] if confidence is None else [confidence[:, None].astype(np.float32)]
     derived = [*scalars.values()]
     derived += derive_temperature(scalars, np.array([_or_nan(fact.temperature_limit_c) for fact in facts]))
     derived += derive_power(scalars, np.array([_or_nan(fact.rated_power_kw) for fact in facts]))
     parts += [column[:, None].astype(np.float32) for column in derived]
     return np.concatenate(parts, axis=1) if parts else np.empty((n, 0), np.float32)
+
+
+def _speeds(
+    facts: Sequence[Facts], calls: Sequence[Call | None] | None, scalars: Mapping[str, NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Speeds that the orders are taken at, and their confidence where no message tells them."""
+    nominal = np.array([fact.speed_hz or np.nan for fact in facts])
+    if SPEED_RPM in scalars:
+        told = scalars[SPEED_RPM] / 60
+        return np.where(told > 0, told, nominal), None
+    if calls is None:
+        return nominal, None
+    unknown = (np.nan, np.nan)
+    known = np.array([unknown if one is None else one[:2] for one in calls], np.float64)
+    return known[:, 0], known[:, 1]
 
 
 def _or_nan(value: float | None) -> float:

@@ -258,6 +258,16 @@ VECTOR_FEATURES: tuple[VectorFeature, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class SlowFeature:
+    """One column of the rows that a round makes. fault: what moves it; source: how it is made, or a paper."""
+
+    name: str
+    unit: str
+    fault: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class OnDemand:
     """What is dearer than the stream may pay. cost_ms: one block of 8,192 samples on one core."""
 

@@ -180,13 +180,13 @@ def _rows(
 ) -> Iterator[list[FeatureRow]]:
     if snapshots.ndim != 3 or not 1 <= snapshots.shape[2] <= 2 * len(AXES):
         raise ValueError(f"snapshots must be (n, samples, axes) with at most 6 axes, got {snapshots.shape}")
-    facts = new_state(plant).facts
+    state = new_state(plant)
     for start in range(0, len(snapshots), BATCH):
         messages = [
             _message(snapshots[i], rate_hz, rpm, START_NS + round(i * period_s * 1e9))
             for i in range(start, min(start + BATCH, len(snapshots)))
         ]
-        yield extract(messages, facts)
+        yield extract(messages, state.facts, state.rounds)
 
 
 def _message(snapshot: NDArray[np.float32], rate_hz: float, rpm: float | None, time_ns: int) -> Message:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from features.extract import facts_of
+from features.rounds import new_rounds
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import AlarmBook
 from models.online.layout import Floats, Layout, Layouts
@@ -18,6 +19,7 @@ from models.online.memory import Dial, Given, Memory, dial, given, new_memory
 from models.settings import Settings
 
 if TYPE_CHECKING:
+    from features.rounds import Rounds
     from features.vibration import Facts
     from ingest.contract.plant import Machine, Plant
 
@@ -59,7 +61,8 @@ class SensorWatch:
 class StreamState:
     """State of the fold. It is mutated in place by `update` and `judge`: keep a `dump` if you need the old
     one.
-    dropped: rows and actions that could not be judged, counted by reason.
+    rounds: what the features remember of
+    each machine; dropped: rows and actions that could not be judged, counted by reason.
     """
 
     plant: Plant
@@ -67,6 +70,7 @@ class StreamState:
     machines: tuple[Machine, ...]
     index: dict[str, int]
     facts: dict[str, Facts]
+    rounds: Rounds
     memory: Memory
     given: Given
     dial: Dial
@@ -105,6 +109,7 @@ def new_state(plant: Plant, settings: Settings | None = None) -> StreamState:
         machines=machines,
         index={machine.id: i for i, machine in enumerate(machines)},
         facts={machine.id: facts_of(machine, plant.bearing) for machine in machines},
+        rounds=new_rounds(machine.id for machine in machines),
         memory=new_memory(len(machines), numbers.smoothing),
         given=given(machines),
         dial=numbers,

@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-from features.extract import SPEED_COLUMN
+from features.extract import CONFIDENCE_COLUMN, SPEED_COLUMN
 from features.power import DERIVED_POWER
+from features.rounds import ROUND_STARTS
 from features.table import VECTOR_FEATURES
 from features.temperature import OVER_LIMIT
 from ingest.contract.channels import (
@@ -101,6 +102,7 @@ IGNORED = frozenset(
         *(feature.name for feature in VECTOR_FEATURES),
         *(feature.name for feature in DERIVED_POWER),
         SPEED_COLUMN,
+        CONFIDENCE_COLUMN,
         POWER_KW,
         SPEED_RPM,
         STATE,
@@ -111,8 +113,8 @@ IGNORED = frozenset(
 )
 """Channels that say how the machine is run, not how it is."""
 
-IGNORED_STARTS = ("Count/", "Mitra/", "Current/L", "Voltage/L")
-"""Counters, our own channels, and phases, which follow the load; their unbalance is watched."""
+IGNORED_STARTS = ("Count/", "Mitra/", "Current/L", "Voltage/L", *ROUND_STARTS)
+"""Counters, our own channels, slow columns, and phases, which follow the load; their unbalance is watched."""
 
 UNBALANCE: dict[str, Watch] = {
     feature.name: Watch("unbalance", "electrical", transform=Transform.LINEAR, floor=0.005)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from features import rounds
 from ingest.contract.plant import Plant
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
@@ -72,6 +73,7 @@ class Saved(msgspec.Struct, frozen=True):
     actions_seen: list[str]
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
+    rounds: dict[str, bytes] = {}
 
 
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
@@ -156,6 +158,7 @@ def dump(state: StreamState) -> bytes:
         actions_seen=list(state.actions_seen),
         dropped=state.dropped,
         verdicts=list(state.verdicts),
+        rounds=rounds.dump(state.rounds),
     )
     body = msgspec.msgpack.encode(saved)
     return MAGIC + zlib.crc32(body).to_bytes(CRC_BYTES, "little") + body
@@ -177,6 +180,10 @@ def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamS
             )
         state.layout_of[new] = state.layouts.named(names, slots, 0)
     _load_people(state, saved)
+    try:
+        rounds.load(state.rounds, saved.rounds)
+    except ValueError as error:
+        raise StateError(f"the saved state is damaged ({error}); start afresh from the journal") from error
     return state
 
 

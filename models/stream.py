@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from features.extract import extract
+from features.rounds import recall
 from features.vibration import warm_up as warm_up_features
 from ingest.contract.batch import Batch
 from ingest.contract.plant import Plant
@@ -88,13 +89,14 @@ def update(state: StreamState, batch: Batch) -> tuple[StreamState, Outputs]:
 
 def features_of(state: StreamState, messages: Sequence[Message]) -> list[FeatureRow]:
     """One row a message, in order. Threads may share messages out, if each machine's stay together."""
-    return extract(messages, state.facts)
+    return extract(messages, state.facts, state.rounds)
 
 
 def replay(
     state: StreamState, rows: Sequence[FeatureRow], actions: Sequence[Action], now_ns: int
 ) -> tuple[StreamState, Outputs]:
     """The same fold from rows that were stored: after a restart, or for a backtest."""
+    recall(state.rounds, rows)
     state, judgements, alarms, advice = judge(state, rows, actions, now_ns)
     return state, Outputs(tuple(rows), judgements, alarms, advice)
 

@@ -20,10 +20,11 @@ from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
 from models.online.layout import slots_from_names
 from models.online.memory import MAX_REGIMES, Memory
+from models.online.panel_memory import Panel
 from models.settings import Settings
 from models.state import MAX_ACTIONS_REMEMBERED, Advised, Effect, SensorWatch, StreamState, new_state
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAGIC: Final = b"MITRA-STREAM\0"
 CRC_BYTES: Final = 4
 BY_REGIME: Final = ("regime", "regime_rows", "regime_s", "mean", "var", "rows", "anchor", "point")
@@ -60,6 +61,7 @@ class Saved(msgspec.Struct, frozen=True):
     settings: Settings
     machines: list[str]
     arrays: dict[str, Array]
+    panel: dict[str, Array]
     layouts: list[list[str]]
     layout_of: list[int]
     alarms: list[Alarm]
@@ -71,12 +73,18 @@ class Saved(msgspec.Struct, frozen=True):
     sensors: dict[str, SensorWatch]
     lives: dict[str, RemainingLife]
     actions_seen: list[str]
+    champion: str
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
     rounds: dict[str, bytes] = {}
 
 
-MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+def _without_panel(tables: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 knew no panel and no champion: the panel starts in warm-up."""
+    return {**tables, "panel": {}, "champion": ""}
+
+
+MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _without_panel}
 """From a version to the next, on the decoded tables.
 
 A change that fresh arrays cannot bridge gets a line here.
@@ -126,6 +134,19 @@ def _fill(memory: Memory, arrays: dict[str, Array], new_at: list[int], old_at: l
         array[new_at] = whole[old_at]
 
 
+def _fill_panel(panel: Panel, arrays: dict[str, Array], new_at: list[int], old_at: list[int]) -> None:
+    """Put a saved panel where its machines now are.
+
+    Its parts mean nothing alone: a panel of another shape starts in warm-up, whole.
+    """
+    fresh = panel._asdict()
+    same = {name: (array.dtype.str, array.shape[1:]) for name, array in fresh.items()}
+    if {name: (one.dtype, one.shape[1:]) for name, one in arrays.items()} != same:
+        return
+    for name, array in fresh.items():
+        array[new_at] = _unpack(arrays[name])[old_at]
+
+
 def dump(state: StreamState) -> bytes:
     """The whole state; equal states give equal bytes."""
     layouts = list({layout.names: layout for layout in state.layout_of})
@@ -135,6 +156,7 @@ def dump(state: StreamState) -> bytes:
         settings=state.settings,
         machines=[machine.id for machine in state.machines],
         arrays=_arrays(state.memory),
+        panel={name: _pack(array) for name, array in state.panel._asdict().items()},
         layouts=[list(names) for names in layouts],
         layout_of=[at[layout.names] for layout in state.layout_of],
         alarms=list(state.book.alarms.values()),
@@ -156,6 +178,7 @@ def dump(state: StreamState) -> bytes:
         sensors=state.sensors,
         lives=state.lives,
         actions_seen=list(state.actions_seen),
+        champion=state.champion,
         dropped=state.dropped,
         verdicts=list(state.verdicts),
         rounds=rounds.dump(state.rounds),
@@ -171,6 +194,7 @@ def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamS
     pairs = [(state.index[name], old) for old, name in enumerate(saved.machines) if name in state.index]
     new_at, old_at = [new for new, _ in pairs], [old for _, old in pairs]
     _fill(state.memory, saved.arrays, new_at, old_at, len(saved.machines))
+    _fill_panel(state.panel, saved.panel, new_at, old_at)
     for new, old in pairs:
         names = tuple(saved.layouts[saved.layout_of[old]])
         slots = slots_from_names(names)
@@ -213,6 +237,7 @@ def _load_people(state: StreamState, saved: Saved) -> None:
     state.sensors = {name: one for name, one in saved.sensors.items() if name in known}
     state.lives = {name: one for name, one in saved.lives.items() if name in known}
     state.actions_seen = OrderedDict.fromkeys(saved.actions_seen)
+    state.champion = saved.champion
     state.dropped = saved.dropped
     state.verdicts = deque(saved.verdicts, maxlen=MAX_ACTIONS_REMEMBERED)
 

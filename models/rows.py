@@ -104,7 +104,19 @@ def _run(state: StreamState, group: _Group, judged: list[Judged | None]) -> None
     out = room_for(n)
     machine = np.array(group.machine, np.int64)
     time_ns = np.array(group.time_ns, np.int64)
-    step_rows(state.memory, tables, state.given, state.dial, machine, time_ns, x, facts, out)
+    step_rows(
+        state.memory,
+        state.panel,
+        state.cuts,
+        tables,
+        state.given,
+        state.dial,
+        machine,
+        time_ns,
+        x,
+        facts,
+        out,
+    )
     lists = Lists(
         out.condition.tolist(),
         out.previous.tolist(),

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
+
+DETECTORS: Final = ("half_space_trees", "t2_q", "river_half_space_trees", "river_one_class_svm")
+"""What may be chosen for the panel (`models.online.members`); the first two run for every machine at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +25,8 @@ class Settings:
     long a high risk must stand before a stop is advised; false_alarms_per_machine_month: what thresholds aim
     at; severe_db: rise over the baseline that is an alarm of its own, settling_db: the same while the machine
     settles; failure_db: the rise that counts as the end of life; stop_health: health below which a stop is
-    advised; readvise_s: after this time of standing risk it is advised again, sooner when clearly worse.
+    advised; readvise_s: after this time of standing risk it is advised again, sooner when clearly worse;
+    detectors: which of `DETECTORS` watch a machine's quantities together, at most one of river's.
     Raises ValueError outside sensible limits.
     """
 
@@ -43,6 +48,7 @@ class Settings:
     failure_db: float = 20.0
     stop_health: float = 25.0
     readvise_s: float = 8 * 3600.0
+    detectors: tuple[str, ...] = DETECTORS[:2]
 
     def __post_init__(self) -> None:
         for name in ("warmup_rows", "memory_rows", "persist_rows", "clear_rows", "stop_rows"):
@@ -58,6 +64,12 @@ class Settings:
             raise ValueError(f"smoothing_rows must be 1 to 10,000, got {self.smoothing_rows}")
         if not 1e-6 <= self.false_alarms_per_machine_month <= 1_000:
             raise ValueError("false_alarms_per_machine_month must be 0.000001 to 1,000")
+        river = sum(name.startswith("river_") for name in self.detectors)
+        if len(set(self.detectors) & set(DETECTORS)) != len(self.detectors) or river > 1:
+            raise ValueError(
+                f"detectors are some of {', '.join(DETECTORS)}, each once and at most one of river's, "
+                f"got {', '.join(self.detectors)}"
+            )
         if not (
             3 <= self.severe_db <= self.settling_db <= self.failure_db <= 60 and 0 <= self.stop_health < 100
         ):

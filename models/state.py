@@ -16,12 +16,14 @@ from ingest.contract.rows import RemainingLife
 from models.alarms.book import AlarmBook
 from models.online.layout import Floats, Layout, Layouts
 from models.online.memory import Dial, Given, Memory, dial, given, new_memory
+from models.online.panel_memory import Panel, new_panel, panel_cuts
 from models.settings import Settings
 
 if TYPE_CHECKING:
     from features.rounds import Rounds
     from features.vibration import Facts
     from ingest.contract.plant import Machine, Plant
+    from models.online.half_space_trees import Cuts
 
 MAX_ACTIONS_REMEMBERED = 10_000
 MAX_EFFECTS_REMEMBERED = 256
@@ -61,8 +63,9 @@ class SensorWatch:
 class StreamState:
     """State of the fold. It is mutated in place by `update` and `judge`: keep a `dump` if you need the old
     one.
-    rounds: what the features remember of
-    each machine; dropped: rows and actions that could not be judged, counted by reason.
+    champion: label of the batch model whose words are heard; rounds: what the features remember of
+    each machine; dropped: rows and actions that could not be
+    judged, counted by reason.
     """
 
     plant: Plant
@@ -72,6 +75,8 @@ class StreamState:
     facts: dict[str, Facts]
     rounds: Rounds
     memory: Memory
+    panel: Panel
+    cuts: Cuts
     given: Given
     dial: Dial
     layouts: Layouts
@@ -82,6 +87,7 @@ class StreamState:
     sensors: dict[str, SensorWatch] = field(default_factory=dict)
     lives: dict[str, RemainingLife] = field(default_factory=dict)
     actions_seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    champion: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
     verdicts: deque[tuple[int, str, str, str]] = field(
         default_factory=lambda: deque(maxlen=MAX_ACTIONS_REMEMBERED)
@@ -111,6 +117,8 @@ def new_state(plant: Plant, settings: Settings | None = None) -> StreamState:
         facts={machine.id: facts_of(machine, plant.bearing) for machine in machines},
         rounds=new_rounds(machine.id for machine in machines),
         memory=new_memory(len(machines), numbers.smoothing),
+        panel=new_panel(len(machines)),
+        cuts=panel_cuts(),
         given=given(machines),
         dial=numbers,
         layouts=layouts,

@@ -34,6 +34,7 @@ from models.diagnosis.rules import Diagnosis
 from models.diagnosis.sensor import dead, saturated
 from models.diagnosis.suspect import suspect
 from models.explain.reasons import reason_of_zone, with_level
+from models.explain.together import reasons_of_panel
 from models.health.assess import NORMAL, WARNING
 from models.life.trend import fit, remaining_life
 from models.online.columns import COMPONENTS
@@ -194,6 +195,7 @@ def _explain(
         loud = int(judged.verdicts.loud_slot[i])
         if loud >= 0:
             reasons = with_level(reasons, judged.layout.slots[loud].name, float(judged.verdicts.loud[i]))
+        reasons += reasons_of_panel(judged, state.champion)
     if flags & WARMING:
         rows = float(judged.verdicts.regime_rows[i])
         reasons.append(Reason("learning", {"rows": rows, "needed": float(state.settings.warmup_rows)}, 0.1))

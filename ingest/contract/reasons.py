@@ -96,6 +96,18 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "en": "The machine started {minutes:.0f} minutes ago and is still settling",
         "id": "Mesin mulai {minutes:.0f} menit lalu dan masih menyesuaikan diri",
     },
+    "relation_broke": {
+        "en": "The usual relation between {channel} and {other} broke ({ratio:.1f} times its limit)",
+        "id": "Hubungan yang biasa antara {channel} dan {other} putus ({ratio:.1f} kali batasnya)",
+    },
+    "rare_together": {
+        "en": "{channel} and {other} are together where they have rarely been ({ratio:.1f} times the limit)",
+        "id": "{channel} dan {other} bersama-sama jarang seperti ini ({ratio:.1f} kali batasnya)",
+    },
+    "champion_finds": {
+        "en": "The plant's trained model {model} also finds this machine strange",
+        "id": "Model terlatih pabrik {model} juga menilai mesin ini tidak biasa",
+    },
     "risk": {
         "en": "Health is {health:.0f} of 100 and has been so for {seconds:.0f} s",
         "id": "Kesehatan {health:.0f} dari 100 selama {seconds:.0f} detik",

@@ -65,6 +65,16 @@ def random_cuts(n_trees: int, height: int, n_features: int, seed: int) -> Cuts:
     return Cuts(feature, threshold)
 
 
+def n_slots_of(height: int) -> int:
+    """Room that a tree of this many levels of cuts takes in a machine's masses.
+
+    >>> n_slots_of(8), n_slots_of(5)
+    (544, 96)
+    """
+    levels = height + 1
+    return int(2**levels if levels <= TOP_LEVELS else TOP_NODES + TOP_NODES * 2 ** (levels - TOP_LEVELS))
+
+
 @compiled
 def _paths(
     feature: NDArray[np.int32],
@@ -92,7 +102,7 @@ def _paths(
 
 
 @compiled
-def _walk(
+def walk(
     feature: NDArray[np.int32],
     threshold: NDArray[np.float32],
     mass: Masses,
@@ -170,8 +180,7 @@ class HalfSpaceTrees:
             raise ValueError(f"window must be 2 to {MAX_WINDOW} rows, got {window}")
         self.cuts = random_cuts(n_trees, height, n_features, seed) if cuts is None else cuts
         self.n_features, self.window = n_features, window
-        levels = self.cuts.height + 1
-        n_slots = 2**levels if levels <= TOP_LEVELS else TOP_NODES + TOP_NODES * 2 ** (levels - TOP_LEVELS)
+        n_slots = n_slots_of(self.cuts.height)
         self.mass: Masses = np.zeros((n_machines, len(self.cuts.feature), n_slots, 2), np.uint8)
         self.counter = np.zeros(n_machines, np.int32)
         self.filled: Masses = np.zeros(n_machines, np.uint8)
@@ -192,7 +201,5 @@ class HalfSpaceTrees:
         out = np.empty(len(machine))
         rows = np.ascontiguousarray(x, np.float32)
         feature, threshold = self.cuts
-        _walk(
-            feature, threshold, self.mass, self.filled, self.counter, self.window, machine, rows, learn, out
-        )
+        walk(feature, threshold, self.mass, self.filled, self.counter, self.window, machine, rows, learn, out)
         return out

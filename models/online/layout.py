@@ -7,7 +7,7 @@ Layouts are shared by machines that send the same, so that rows of many machines
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,35 @@ FACTS = (
     "ambient_c",
     "loudest_g",
     "clipped_share",
+    "champion",
 )
 """What the kernel is told beside the slots: NaN when the row does not say."""
-SPEED, POWER, RUN_STATE, VELOCITY, HOTTEST, AMBIENT_C, LOUDEST, CLIPPED = range(len(FACTS))
+SPEED, POWER, RUN_STATE, VELOCITY, HOTTEST, AMBIENT_C, LOUDEST, CLIPPED, CHAMPION = range(len(FACTS))
 N_FACTS = len(FACTS)
 MAX_SCHEMAS = 4096
+MAX_PLACES = 12
+CHAMPION_COLUMN = "Mitra/Champion/"
+"""Followed by the model: its score over its alarm level, of the machine's newest row some moments ago."""
+CHALLENGER_COLUMN = "Mitra/Challenger/"
+
+JOINT: Final = (
+    "other",
+    "temperature",
+    "velocity_rms_mm_s",
+    "rms",
+    "envelope_rms_g",
+    "rms_g",
+    "current",
+    "unbalance",
+    "peak",
+    "order_1_g",
+    "mesh_g",
+    "vane_g",
+    "line_2_g",
+    "kurtosis",
+)
+"""Kinds of quantities that are watched together, the first first, where a machine has more than there are
+places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +73,10 @@ class Slot:
 
 
 class Tables(NamedTuple):
-    """A layout as arrays of (MAX_SLOTS,), for the kernel. component is -1 where there is no slot."""
+    """A layout as arrays of (MAX_SLOTS,), for the kernel. component is -1 where there is no slot.
+
+    places: (MAX_PLACES,) slots that are watched together, -1 for none.
+    """
 
     log: NDArray[np.bool_]
     rises: NDArray[np.bool_]
@@ -57,6 +84,7 @@ class Tables(NamedTuple):
     component: Ints
     floor: Floats
     weight: Floats
+    places: Ints
 
 
 def _slots_of(names: tuple[str, ...]) -> list[Slot]:
@@ -100,6 +128,7 @@ def _fact_columns(names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
         one(AMBIENT),
         each("rms_g"),
         each("clipped_share"),
+        tuple(i for name, i in at.items() if name.startswith(CHAMPION_COLUMN)),
     )
 
 
@@ -130,6 +159,14 @@ class Plan:
     facts: Ints
 
 
+def _places_of(slots: tuple[Slot, ...]) -> Ints:
+    """Slots that are watched together: all when there is room, else the kinds that `JOINT` names first."""
+    rank = {name: i for i, name in enumerate(JOINT)}
+    order = sorted(range(len(slots)), key=lambda s: (rank.get(slots[s].watch.name, len(JOINT)), s))
+    kept = sorted(order[:MAX_PLACES])
+    return np.array(kept + [-1] * (MAX_PLACES - len(kept)), np.int64)
+
+
 def make_layout(slots: tuple[Slot, ...], n_left_out: int = 0) -> Layout:
     """A layout of at most MAX_SLOTS slots; the rest is counted in `n_left_out`."""
     kept, n_over = slots[:MAX_SLOTS], max(0, len(slots) - MAX_SLOTS)
@@ -141,6 +178,7 @@ def make_layout(slots: tuple[Slot, ...], n_left_out: int = 0) -> Layout:
         np.full(MAX_SLOTS, -1, np.int64),
         np.zeros(MAX_SLOTS),
         np.zeros(MAX_SLOTS),
+        _places_of(kept),
     )
     tables.log[:n] = [slot.watch.transform == 0 for slot in kept]
     tables.rises[:n] = [slot.watch.rises for slot in kept]

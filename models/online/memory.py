@@ -123,6 +123,9 @@ class Dial(NamedTuple):
     severe: float
     settling: float
     stop_health: float
+    t2_q: float
+    trees: float
+    river: float
 
 
 def new_memory(n_machines: int, smoothing: float) -> Memory:
@@ -214,4 +217,7 @@ def dial(settings: Settings) -> Dial:
         severe=settings.severe_db * math.log(10.0) / 20.0,
         settling=settings.settling_db * math.log(10.0) / 20.0,
         stop_health=settings.stop_health,
+        t2_q=float("t2_q" in settings.detectors),
+        trees=float("half_space_trees" in settings.detectors),
+        river=float(any(name.startswith("river_") for name in settings.detectors)),
     )

@@ -37,8 +37,10 @@ from models.online.baseline import (
 from models.online.columns import COMPONENTS, MAX_SLOTS
 from models.online.jit import compiled
 from models.online.layout import (
+    CHAMPION,
     CLIPPED,
     HOTTEST,
+    MAX_PLACES,
     N_FACTS,
     POWER,
     RUN_STATE,
@@ -49,13 +51,16 @@ from models.online.layout import (
     Tables,
 )
 from models.online.memory import LATE_ROWS, LIFE_POINTS, ROWS_SEEN, UP_ROWS
+from models.online.panel import bound_health, hear_champion, panel_row
 from models.online.threshold import learn_tail, pot_threshold
 from models.regime import IDLE_STATE, TRANSIENT, find_regime, is_stopped, remember_context
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from models.online.half_space_trees import Cuts
     from models.online.memory import Dial, Given, Memory
+    from models.online.panel_memory import Panel
 
 MIN_THRESHOLD, MAX_THRESHOLD = 5.0, 14.0
 SATURATED_SHARE = 0.005
@@ -69,6 +74,7 @@ C = len(COMPONENTS)
 
 # Bits of Verdicts.flags.
 LATE, PASSING, SETTLING, WARMING, DEAD, SATURATED, RISKY, STANDS, SILENT, NOTED = (1 << i for i in range(10))
+CHAMPION_SAYS, TAUGHT, BROKE = 1 << 10, 1 << 11, 1 << 12
 
 
 class Verdicts(NamedTuple):
@@ -76,7 +82,9 @@ class Verdicts(NamedTuple):
 
     condition, previous, regime, zone, flags, top_slot, loud_slot: (n,); ratio, threshold, health, physics,
     velocity_mm_s, multiplier, running_s, regime_rows, loud: (n,); health_by: (n, C); evidence, level: (n, S);
-    life_n, life_h, life_level: the history of the level, only where a suspicious machine got a new point.
+    life_n, life_h, life_level: the history of the level, only where a suspicious machine got a new point;
+    panel: (n,) the panel over its threshold; pair: (n, 2) slots whose relation it finds broken, -1 for none;
+    residual: (n, P) what the panel was given.
     They hold what was true at each row: the memory has moved on to the end of the batch.
     """
 
@@ -102,6 +110,9 @@ class Verdicts(NamedTuple):
     life_n: Ints
     life_h: Floats
     life_level: Floats
+    panel: Floats
+    pair: Ints
+    residual: Floats
 
 
 def room_for(n: int) -> Verdicts:
@@ -136,6 +147,9 @@ def room_for(n: int) -> Verdicts:
         life_n=whole(),
         life_h=np.zeros((n, LIFE_POINTS)),
         life_level=np.zeros((n, LIFE_POINTS)),
+        panel=number(),
+        pair=np.full((n, 2), -1, np.int64),
+        residual=np.zeros((n, MAX_PLACES)),
     )
 
 
@@ -222,6 +236,8 @@ def _stop(mem: Memory, m: int) -> None:
 @compiled
 def _judge_running(
     mem: Memory,
+    pan: Panel,
+    cuts: Cuts,
     tab: Tables,
     giv: Given,
     dia: Dial,
@@ -231,7 +247,8 @@ def _judge_running(
     gap_s: float,
     x: Floats,
     fact: Floats,
-    evidence: Floats,
+    out: Verdicts,
+    i: int,
     physics: Floats,
     per_component: Floats,
 ) -> tuple[int, int, int, int, int]:
@@ -244,10 +261,9 @@ def _judge_running(
     wider = operating_step(mem, m, r, speed, power, rated_kw, step)
     judged = mem.regime_rows[m, r] >= dia.warmup_rows and mem.regime_s[m, r] >= dia.warmup_s
     settling = (t_ns - mem.start_ns[m]) * 1e-9 < dia.settle_s
-    strongest, top_slot = 0.0, -1
-    loud, loud_slot = 0.0, -1
+    strongest, top_slot, loud, loud_slot = 0.0, -1, 0.0, -1
     if judged:
-        strongest, top_slot = score_slots(mem, tab, dia, m, r, x, step, wider, evidence, per_component)
+        strongest, top_slot = score_slots(mem, tab, dia, m, r, x, step, wider, out.evidence[i], per_component)
         loud, loud_slot = loudest_level(mem, tab, m, r)
     threshold = _update_threshold(mem, dia, m)
     trust = 1.0
@@ -255,8 +271,13 @@ def _judge_running(
         trust = min(max((NO_TRUST - strongest / threshold) / (NO_TRUST - FULL_TRUST), 0.0), 1.0)
     if mem.condition[m] == ALARM:
         trust = 0.0  # A sick machine must not teach us health.
+    memory = max(dia.memory_rows, dia.memory_s / max(mem.interval_s[m], 1e-3))
+    taught = broke = False
+    if judged:
+        out.panel[i], taught, broke = panel_row(
+            mem, pan, cuts, tab, dia, m, t_ns, trust, memory, settling, out.residual[i], out.pair[i]
+        )
     if trust > 0.0:
-        memory = max(dia.memory_rows, dia.memory_s / max(mem.interval_s[m], 1e-3))
         learn_slots(mem, tab, dia, m, r, x, step, memory, trust, judged)
         learn_point(mem, m, r, speed, power, rated_kw, memory, trust)
     if judged and trust >= NORMAL_TRUST:
@@ -277,15 +298,20 @@ def _judge_running(
     for c in range(C):
         physics[c] /= mem.allowance[m]
     assess(mem, m, threshold, per_component, physics, judged, settling)
+    champion = hear_champion(pan, m, t_ns * 1e-9, fact[CHAMPION])
+    bound_health(mem, pan, m, champion)
     condition = next_condition(mem, dia, m, t_ns, not judged)
     noted = judged and note_level(mem, m, t_ns, loud)
     flags = (SETTLING if settling else 0) | (0 if judged else WARMING) | (NOTED if noted else 0)
+    flags |= (CHAMPION_SAYS if champion else 0) | (TAUGHT if taught else 0) | (BROKE if broke else 0)
     return condition, zone, flags, top_slot, loud_slot
 
 
 @compiled
 def step_rows(
     mem: Memory,
+    pan: Panel,
+    cuts: Cuts,
     tab: Tables,
     giv: Given,
     dia: Dial,
@@ -312,7 +338,7 @@ def step_rows(
             continue
         gap_s = _advance_time(mem, m, t_ns[i])
         condition, zone, flags, top_slot, loud_slot = _step_row(
-            mem, tab, giv, dia, m, t_ns[i], gap_s, x[i], fact[i], out.evidence[i], physics, per_component
+            mem, pan, cuts, tab, giv, dia, m, t_ns[i], gap_s, x[i], fact[i], out, i, physics, per_component
         )
         mem.condition[m] = condition
         if is_risky(mem, giv, dia, m, t_ns[i]):
@@ -344,6 +370,8 @@ def _say_numbers(mem: Memory, m: int, i: int, out: Verdicts) -> None:
 @compiled
 def _step_row(
     mem: Memory,
+    pan: Panel,
+    cuts: Cuts,
     tab: Tables,
     giv: Given,
     dia: Dial,
@@ -352,7 +380,8 @@ def _step_row(
     gap_s: float,
     x: Floats,
     fact: Floats,
-    evidence: Floats,
+    out: Verdicts,
+    i: int,
     physics: Floats,
     per_component: Floats,
 ) -> tuple[int, int, int, int, int]:
@@ -381,4 +410,6 @@ def _step_row(
         return held, 0, DEAD, -1, -1
     if fact[CLIPPED] > SATURATED_SHARE:
         return held, 0, SATURATED, -1, -1
-    return _judge_running(mem, tab, giv, dia, m, r, t_ns, gap_s, x, fact, evidence, physics, per_component)
+    return _judge_running(
+        mem, pan, cuts, tab, giv, dia, m, r, t_ns, gap_s, x, fact, out, i, physics, per_component
+    )

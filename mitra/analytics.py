@@ -38,7 +38,8 @@ from mitra.exits import EXIT_CODES, PersonError
 from mitra.influx_file import InfluxTable
 from mitra.layout import make_folder, read_plant
 from mitra.requests import request_of
-from models.stream import Settings, StreamState, dump, load, new_state, replay, update, warm_up
+from mitra.workers import MAX_WORKERS, Workers, automatic
+from models.stream import Settings, StreamState, dump, load, new_state, replay, warm_up
 
 log = logging.getLogger("mitra.analytics")
 
@@ -50,7 +51,8 @@ class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     broker: `mqtt://user:password@host:1883` or `mqtts://`; journal, desk: databases; history, registry:
     folders; ready: a file made once telemetry can be received; profile: how fast the models learn (`backtest`
-    takes the first `baseline_rows` rows of each machine as its baseline).
+    takes the first `baseline_rows` rows of each machine as its baseline); workers: threads that make
+    features, 0 for half of the cores.
     """
 
     plant: str
@@ -68,6 +70,7 @@ class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     profile: Literal["plant", "demo", "backtest"] = "plant"
     baseline_rows: Annotated[int, msgspec.Meta(ge=8, le=100_000)] = 100
     influx: InfluxTable | None = None
+    workers: Annotated[int, msgspec.Meta(ge=0, le=MAX_WORKERS)] = 0
     max_blocks: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
 
@@ -141,10 +144,12 @@ def run(config: AnalyticsConfig) -> None:
             )
         return True
 
+    workers = Workers(config.workers or automatic())
+    log.info("workers n=%d", workers.workers)
     stream = Stream(
         inbox,
         journal,
-        update,
+        workers.update,
         new_state(plant, settings),
         snapshots=snapshots_of(server / "snapshots", plant, settings),
         on_advice=ask,
@@ -172,6 +177,7 @@ def run(config: AnalyticsConfig) -> None:
     if config.ready:
         Path(config.ready).touch()
     stream.run()
+    workers.close()
     link.stop()
     if follower is not None:
         follower.stop()

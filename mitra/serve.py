@@ -36,7 +36,8 @@ class ServeRequest:
     """What to serve.
 
     broker: URL, empty for the embedded one, which listens on this machine only; ca: PEM file that vouches for
-    it; host: where the screens listen; public_url: how browsers name them, if not by host and port.
+    it; host: where the screens listen; public_url: how browsers name them, if not by host and port;
+    workers: threads that make features, 0 for half of the cores.
     """
 
     plant: Path
@@ -53,6 +54,7 @@ class ServeRequest:
     with_control: bool = False
     profile: Literal["plant", "demo"] = "plant"
     influx: Path | None = None
+    workers: int = 0
 
 
 @dataclass(slots=True)
@@ -184,7 +186,7 @@ def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) ->
         request.plant.resolve(),
         ports,
         secrets,
-        stream={"profile": request.profile} | read_influx(request.influx),
+        stream={"profile": request.profile, "workers": request.workers} | read_influx(request.influx),
         external=request.broker,
         ca=str(request.ca.resolve()) if request.ca is not None else "",
         screen_settings=screen_settings(request, layout),

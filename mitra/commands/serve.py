@@ -46,6 +46,9 @@ def serve(
     influx: Annotated[
         Path | None, typer.Option(help="TOML file with url, bucket, org, token: copy the history there too.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=16, help="Threads that make features; 0: half of the cores.")
+    ] = 0,
     profile: Annotated[
         Literal["plant", "demo"], typer.Option(help="How fast models learn: demo is for minutes, not months.")
     ] = "plant",
@@ -72,6 +75,7 @@ def serve(
         with_control=with_control,
         profile=profile,
         influx=influx,
+        workers=workers,
     )
     running = prepare(request)
     closing = threading.Event()

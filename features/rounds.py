@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 ROUND_NS = 60_000_000_000
 SPAN_NS = 60 * ROUND_NS
-LISTEN_EVERY = 10
-"""Rounds from one listening to the next."""
+SUM_UP_EVERY, LISTEN_EVERY = 5, 30
+"""Rounds from one summing up of the hour, and from one listening to the waveforms, to the next."""
 TOLD_NS = 10 * ROUND_NS
 """How long a speed that was told or read stands for the blocks that come without one."""
 MAX_READINGS = 5
@@ -111,9 +111,9 @@ class Past:
         """When the round of a moment began."""
         return time_ns - (time_ns + self.shift_ns) % ROUND_NS
 
-    def listens(self, round_ns: int) -> bool:
-        """Whether waveforms are listened to in this round."""
-        return (round_ns + self.shift_ns) // ROUND_NS % LISTEN_EVERY == self.shift_ns % LISTEN_EVERY
+    def has_turn(self, round_ns: int, every: int) -> bool:
+        """Whether it is the machine's turn in this round, for what is done every so many rounds."""
+        return (round_ns + self.shift_ns) // ROUND_NS % every == self.shift_ns % every
 
     def speed_at(self, time_ns: int, nominal_hz: float | None) -> tuple[float, float]:
         """Speed and confidence of a block that comes without one: told, else read, else nominal."""
@@ -231,16 +231,16 @@ def look(past: Past, message: Message, called: Call, known: Facts, row: FeatureR
     if round_ns is None:
         raise ValueError("this message makes no round")
     _add(past, round_ns, sample(row.names, row.values))
-    limit_c, rated_kw = (
-        np.nan if v is None else v for v in (known.temperature_limit_c, known.rated_power_kw)
-    )
-    hourly = hour(past.window, round_ns, limit_c, rated_kw)
+    hourly, heard = np.full(len(HOUR_FEATURES), np.nan), np.full(len(LISTENED), np.nan)
+    if past.has_turn(round_ns, SUM_UP_EVERY):
+        limit_c, rated_kw = (
+            np.nan if fact is None else fact for fact in (known.temperature_limit_c, known.rated_power_kw)
+        )
+        hourly = hour(past.window, round_ns, limit_c, rated_kw)
     read = (np.nan, np.nan) if called.read is None else called.read[1:]
-    if message.waveforms and past.listens(round_ns):
+    if message.waveforms and past.has_turn(round_ns, LISTEN_EVERY):
         axes, rate_hz = axes_of(message.waveforms)
         heard = listen(axes, rate_hz, called.speed_hz, known.orders)
-    else:
-        heard = np.full(len(LISTENED), np.nan)
     return np.concatenate([hourly, read, heard]).astype(np.float32)
 
 

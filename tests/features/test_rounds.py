@@ -16,6 +16,7 @@ from features.rounds import (
     ROUND_NS,
     ROUND_STARTS,
     SPAN_NS,
+    SUM_UP_EVERY,
     dump,
     load,
     new_rounds,
@@ -175,11 +176,14 @@ def test_without_a_rated_speed_the_speed_is_unknown_not_guessed():
     assert np.isnan(value(row, CONFIDENCE_COLUMN))
 
 
-def test_waveforms_are_listened_to_every_tenth_round():
-    rows = extract([message(60.0 * i) for i in range(3 * LISTEN_EVERY)], FACTS, new_rounds(FACTS))
-    heard = [i for i, row in enumerate(rows) if np.isfinite(value(row, "slow.cepstrum_hz"))]
-    assert len(heard) == 3
-    assert set(np.diff(heard)) == {LISTEN_EVERY}
+@pytest.mark.parametrize(
+    ("column", "every"), [("slow.cepstrum_hz", LISTEN_EVERY), ("hour.median_rms_g", SUM_UP_EVERY)]
+)
+def test_what_is_dear_waits_for_its_turn(column, every):
+    rows = extract([message(60.0 * i) for i in range(3 * every)], FACTS, new_rounds(FACTS))
+    done = [i for i, row in enumerate(rows) if np.isfinite(value(row, column))]
+    assert len(done) == 3
+    assert set(np.diff(done)) == {every}
 
 
 def window_of(columns, step_s=60):
@@ -240,9 +244,11 @@ def test_late_samples_find_their_place_and_move_what_follows():
     rounds = new_rounds(FACTS)
     on_time = [message(60.0 * i, waves=False, Temperature__bearing=50.0 + i) for i in range(10)]
     late = on_time.pop(4)
-    rows = extract([*on_time, late, message(600, waves=False, Temperature__bearing=60.0)], FACTS, rounds)
-    assert value(rows[9], "hour.slope_c_per_h") == pytest.approx(60, rel=0.01)
-    assert len(rounds.machines["pump-1"].window.times_ns) == 11
+    extract([*on_time, late], FACTS, rounds)
+    window = rounds.machines["pump-1"].window
+    assert window.values[:, SAMPLED.index("hottest_c")].tolist() == [50.0 + i for i in range(10)]
+    again = extract([message(240, waves=False, Temperature__bearing=99.0)], FACTS, rounds)[0]
+    assert not made_round(again)
     too_late = extract([message(-4_000, waves=False, Temperature__bearing=1.0)], FACTS, rounds)[0]
     assert not made_round(too_late)
 

@@ -10,6 +10,7 @@ import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from models.registry.signing import UntrustedModelError
+from models.training.canonical import canonical
 from models.training.detectors import Fitted, Forest, Horizon, Scale, Scaling, Subspace
 from models.training.train import BatchModel
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "model.skops"
-FORMAT = 1
+FORMAT = 2
 TRUSTED = (
     "sklearn._loss.link.Interval",
     "sklearn._loss.link.LogitLink",
@@ -29,7 +30,7 @@ TRUSTED = (
 
 
 def to_files(model: BatchModel) -> dict[str, bytes]:
-    """The model's one file."""
+    """The model's one file: the same bytes for the same model."""
     plain = {
         "format": FORMAT,
         "kind": model.kind,
@@ -41,7 +42,7 @@ def to_files(model: BatchModel) -> dict[str, bytes]:
         "horizon_ns": model.horizon_ns,
         "label_noise": model.label_noise,
     }
-    return {FILE: bytes(skops.io.dumps(plain))}
+    return {FILE: canonical(skops.io.dumps(plain))}
 
 
 def from_files(files: Mapping[str, bytes]) -> BatchModel:
@@ -78,14 +79,14 @@ def _plain(detector: Fitted) -> dict[str, Any]:
                 "pca": pca,
                 **limits,
             }
-        case Horizon(booster):
-            return {"is": "horizon", "booster": booster}
+        case Horizon(centre, booster):
+            return {"is": "horizon", "centre": centre, "booster": booster}
     raise TypeError(f"no file form for {type(detector).__name__}")
 
 
 def _detector(plain: Mapping[str, Any]) -> Fitted:
     if plain["is"] == "horizon":
-        return Horizon(plain["booster"])
+        return Horizon(np.asarray(plain["centre"]), plain["booster"])
     scaling = Scaling(np.asarray(plain["centre"]), np.asarray(plain["spread"]))
     if plain["is"] == "forest":
         return Forest(scaling, plain["forest"])

@@ -110,8 +110,12 @@ def _t2_q(pca: PCA, x: Rows) -> tuple[Rows, Column]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Horizon:
-    """Gradient boosting for a failure within the horizon; missing values are an answer of their own."""
+    """Gradient boosting for a failure within the horizon; missing values are an answer of their own.
 
+    centre: (d,) middle of each column in healthy rows, against which a row is explained.
+    """
+
+    centre: Column
     booster: HistGradientBoostingClassifier
 
     @classmethod
@@ -130,7 +134,7 @@ class Horizon:
         # Repeated rows weigh the same as weights do and are binned ten times faster.
         rows = np.repeat(np.arange(len(values)), np.maximum(np.rint(weight), 1).astype(np.int64))
         with threadpool_limits(1, user_api="openmp"):
-            return cls(booster.fit(values[rows], faulty[rows]))
+            return cls(Scaling.learn(values[~faulty]).centre, booster.fit(values[rows], faulty[rows]))
 
     def raw(self, values: Rows) -> Column:
         with threadpool_limits(1, user_api="openmp"):

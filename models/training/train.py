@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ingest.contract.actions import Verdict
 from models.labels.noise import noise_share
-from models.registry.gate import Tally, interval
-from models.registry.manifest import FileEntry, Manifest, Metric, sha256
+from models.registry.gate import Tally
+from models.registry.manifest import FileEntry, Manifest, sha256
 from models.training.detectors import (
     KINDS,
     SUPERVISED,
@@ -19,6 +19,7 @@ from models.training.detectors import (
     scale_of_healthy,
     scale_of_probability,
 )
+from models.training.figures import limits, rates, trust
 from models.training.frame import FAULTY, UNKNOWN, Frame, Targets, data_hash, targets
 from models.training.replay import GoldenStretch, alarms_of, tallies
 
@@ -33,7 +34,6 @@ FOLDS = 5
 ROWS_MIN = 200
 HEALTHY_MIN = 50
 HORIZON_NS = 7 * 24 * 3600 * 10**9
-RESAMPLES = 200
 DAY_NS = 24 * 3600 * 10**9
 NOISE_UNKNOWN = (
     "Whether its labels contradict each other was not measured: that takes confirmed faults on "
@@ -58,12 +58,16 @@ class BatchModel:
 
     def score(self, frame: Frame) -> NDArray[np.float64]:
         """(n,) in [0, 1]. Columns are found by name; one that the frame lacks counts as missing."""
+        return self.scale.apply(self.detector.raw(self.values_of(frame)))
+
+    def values_of(self, frame: Frame) -> NDArray[np.float64]:
+        """(n, d) what the model reads of a frame, in its own order; NaN for columns that the frame lacks."""
         place = {name: k for k, name in enumerate(frame.columns)}
         values = np.full((len(frame.machine), len(self.columns)), np.nan)
         for k, name in enumerate(self.columns):
             if name in place:
                 values[:, k] = frame.values[:, place[name]]
-        return self.scale.apply(self.detector.raw(values))
+        return values
 
     def strange(self, frame: Frame) -> NDArray[np.bool_]:
         """(n,) rows at or over the alarm level."""
@@ -117,12 +121,15 @@ def train(
     else:
         scale = scale_of_healthy(held_out[usable & ~faulty])
     told = scale.apply(held_out)
+    probability = _cross_fitted(lesson, held_out) if kind in SUPERVISED else None
     noise = _label_noise(lesson, told if kind in SUPERVISED else None, labels, horizon_ns)
-    counts = tallies(frame, alarms_of(frame, told >= scale.level), labels, horizon_ns)
-    figures = [metric for group, tally in counts.items() for metric in _metrics(tally, group)]
-    figures += _metrics(sum(counts.values(), Tally(0, 0, 0, 0)), "")
-    if kind in SUPERVISED:
-        figures.append(_brier(told, faulty, usable, frame, seed))
+    alarms = alarms_of(frame, told >= scale.level)
+    counts = tallies(frame, alarms, labels, horizon_ns)
+    each = tallies(replace(frame, groups=frame.machines), alarms, labels, horizon_ns)
+    figures = [metric for group, tally in counts.items() for metric in rates(tally, group)]
+    figures += rates(sum(counts.values(), Tally(0, 0, 0, 0)), "")
+    if probability is not None:
+        figures += trust(probability, faulty, usable, frame, seed)
     model = BatchModel(kind, frame.columns, detector, scale, horizon_ns, noise or 0.0)
     said_noise = "not measured" if noise is None else f"{noise:.3f}"
     manifest = Manifest(
@@ -137,7 +144,7 @@ def train(
         seed=seed,
         files=(FileEntry("unsigned-draft", sha256(b""), 0),),
         metrics=tuple(figures),
-        limits=_limits(frame, counts) + (() if noise is not None else (NOISE_UNKNOWN,)),
+        limits=limits(frame, counts, each) + (() if noise is not None else (NOISE_UNKNOWN,)),
         notes=(
             f"{len(frame.machines)} machines, {int(usable.sum())} rows, label noise {said_noise}",
             f"Horizon {horizon_ns / DAY_NS:g} days, {len(golden)} golden cases kept out",
@@ -211,6 +218,18 @@ def _folds(
     return np.asarray(fold[frame.machine], np.int64)
 
 
+def _cross_fitted(lesson: Lesson, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) probabilities, each calibrated without the row's own fold: what a new machine will be told."""
+    told = np.full(len(raw), np.nan)
+    for k in range(FOLDS):
+        out = lesson.folds == k
+        rest = lesson.usable & ~out
+        told[out] = scale_of_probability(raw[rest], lesson.faulty[rest], lesson.known.weight[rest]).apply(
+            raw[out]
+        )
+    return told
+
+
 def _label_noise(
     lesson: Lesson, told: NDArray[np.float64] | None, labels: Sequence[Label], horizon_ns: int
 ) -> float | None:
@@ -237,50 +256,3 @@ def _label_noise(
             said.append(label.verdict is Verdict.CONFIRMED)
             probability.append(float(np.quantile(told[rows][within], 0.9)))
     return noise_share(np.array(said, np.bool_), np.array(probability))
-
-
-def _metrics(tally: Tally, group: str) -> list[Metric]:
-    found = []
-    for name, hits, of in (
-        ("recall", tally.caught, tally.faults),
-        ("false_alarm_days", tally.false_alarms, tally.healthy_stretches),
-    ):
-        if of:
-            low, high = interval(hits, of)
-            found.append(Metric(name, hits / of, low, high, of, group))
-    return found
-
-
-def _brier(
-    told: NDArray[np.float64], faulty: NDArray[np.bool_], usable: NDArray[np.bool_], frame: Frame, seed: int
-) -> Metric:
-    """Squared error of the probability, its interval by resampling machines."""
-    squares = np.where(usable, (told - faulty) ** 2, 0.0)
-    n = len(frame.machines)
-    total = np.bincount(frame.machine, squares, n)
-    rows = np.bincount(frame.machine, usable.astype(float), n)
-    picks = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
-    draws = total[picks].sum(axis=1) / np.maximum(rows[picks].sum(axis=1), 1.0)
-    value = float(total.sum() / max(rows.sum(), 1.0))
-    low, high = np.quantile(draws, [0.05, 0.95])
-    return Metric("brier", value, min(float(low), value), max(float(high), value), int(usable.sum()))
-
-
-def _limits(frame: Frame, counts: dict[str, Tally]) -> tuple[str, ...]:
-    """Where not to trust it, in words."""
-    unseen = [group for group, tally in counts.items() if tally.faults == 0]
-    said = (
-        [f"Machine groups without a confirmed fault: {', '.join(unseen)}. Recall there is unknown."]
-        if unseen
-        else []
-    )
-    recalls = {group: tally.caught / tally.faults for group, tally in counts.items() if tally.faults}
-    if len(recalls) > 1 and max(recalls.values()) - min(recalls.values()) > 0.2:
-        worst = min(recalls, key=lambda group: recalls[group])
-        said.append(
-            f"Recall is lowest for {worst} ({recalls[worst]:.0%}): watch those machines by other means."
-        )
-    said.append(
-        f"Trained on {len(set(frame.groups))} machine groups only: {', '.join(sorted(set(frame.groups)))}."
-    )
-    return tuple(said)

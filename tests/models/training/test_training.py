@@ -1,6 +1,9 @@
 """Batch training on a made-up plant: what is learnt, what is refused, what the registry gets."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 
 from ingest.contract.actions import Verdict
 from models.labels import Label
-from models.registry import Evaluation, GoldenCase, RefusedError, Registry, Signer, judge
+from models.registry import Evaluation, GoldenCase, RefusedError, Registry, Signer, Tally, judge
 from models.tables import ColumnsError, read_columns
 from models.training import (
     KINDS,
@@ -39,6 +42,7 @@ from models.training import (
     train,
     train_challenger,
 )
+from models.training.figures import limits, trust
 from models.training.frame import FAULTY, HEALTHY, UNKNOWN
 
 HOUR = 3600 * 10**9
@@ -396,6 +400,87 @@ def test_the_card_says_what_it_stands_on() -> None:
     assert "| pump | recall |" in text
     assert learnt().manifest.data_sha256 in text
     assert "Trained on 2 machine groups only: fan, pump." in text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "pca-t2-q",
+        pytest.param("isolation-forest", marks=pytest.mark.full),
+        pytest.param("failure-horizon", marks=pytest.mark.full),
+    ],
+)
+def test_two_trainings_in_two_processes_give_the_same_bytes(kind: str) -> None:
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", TRAIN_AND_TELL, kind],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            check=True,
+            timeout=300,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1
+    assert len(told.pop().split()) == 2
+
+
+TRAIN_AND_TELL = """
+import hashlib, sys
+from tests.models.training.test_training import learnt
+from models.training import card, to_files
+trained = learnt(sys.argv[1])
+(data,) = to_files(trained.model).values()
+print(hashlib.sha256(data).hexdigest(), hashlib.sha256(card(trained.manifest).encode()).hexdigest())
+"""
+
+
+def test_another_seed_gives_another_file() -> None:
+    frame, labels = plant()
+    files = {
+        to_files(
+            train(
+                "plant",
+                "isolation-forest",
+                frame,
+                labels,
+                created_ns=START,
+                code_version="0.1.0",
+                seed=seed,
+                horizon_ns=HORIZON,
+            ).model
+        )["model.skops"]
+        for seed in (1, 2)
+    }
+    assert len(files) == 2
+
+
+def test_a_probability_is_judged_on_machines_that_calibrated_nothing() -> None:
+    found = {metric.name: metric for metric in learnt().manifest.metrics}
+    assert found["calibration_error"].value < 0.05
+    assert found["calibration_error"].lower <= found["calibration_error"].value
+    frame, _ = plant()
+    n = len(frame.machine)
+    faulty = np.arange(n) % 4 == 0
+    every = np.ones(n, bool)
+    right = {one.name: one.value for one in trust(np.full(n, 0.25), faulty, every, frame, 0)}
+    wrong = {one.name: one.value for one in trust(np.full(n, 0.75), faulty, every, frame, 0)}
+    assert right["calibration_error"] == pytest.approx(0.0, abs=1e-9)
+    assert right["brier"] == pytest.approx(0.25 * 0.75)
+    assert wrong["calibration_error"] == pytest.approx(0.5)
+
+
+def test_the_card_names_machines_that_a_model_serves_badly() -> None:
+    frame, _ = plant()
+    fair = {name: Tally(1, 0, 1, 20) for name in frame.machines}
+    groups = {"pump": Tally(10, 0, 5, 200), "fan": Tally(5, 0, 5, 200)}
+    assert limits(frame, groups, fair) == ("Trained on 2 machine groups only: fan, pump.",)
+    quiet = dict.fromkeys(frame.machines, Tally(1, 0, 0, 20))
+    uneven = {**quiet, "pump-3": Tally(0, 2, 6, 20), "fan-12": Tally(1, 0, 2, 20)}
+    said = " ".join(limits(frame, {**groups, "fan": Tally(2, 3, 5, 200)}, uneven))
+    assert "Recall is lowest for fan (40%)" in said
+    assert "Faults were missed on pump-3." in said
+    assert "pump-3 had 6 of the 8 days" in said
 
 
 def test_columns_are_found_by_name() -> None:

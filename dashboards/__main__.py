@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = parse_config(text, asked.config.absolute().parent, str(asked.config))
         house = open_house(config)
     except (ConfigError, PlantError, AccountError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return EXIT_CONFIG
     server = ScreensServer(
         house.hub,
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server.run()
     except SystemExit:
-        print(  # noqa: T201
+        print(
             f"the screens cannot listen on {config.host}:{config.port}; the plant runs on without them. "
             "Choose another `port`, or stop the program that holds it.",
             file=sys.stderr,
@@ -142,9 +142,9 @@ def _log_as_json() -> None:
 def _print_hash() -> int:
     word = getpass.getpass("password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     try:
-        print(hash_word(word))  # noqa: T201
+        print(hash_word(word))
     except ValueError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return EXIT_CONFIG
     return 0
 

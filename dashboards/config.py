@@ -47,7 +47,7 @@ class ScreensConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     language: Literal["", "id", "en"] = ""
     open_roles: bool = False
     looking_needs_name: bool = False
-    stale_after_s: Seconds = 10.0
+    stale_after_s: Seconds = 5.0
     live_every_s: Annotated[float, msgspec.Meta(ge=0.05, le=10)] = 0.2
     max_viewers: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
 

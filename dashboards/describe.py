@@ -24,7 +24,7 @@ def live_words(now: MachineNow, language: Language) -> dict[str, str]:
         "power": language.unit(now.power_kw, "kW", 1),
         "speed": language.unit(now.speed_rpm, "rpm"),
         "health": language.number(judgement.health if judgement else None),
-        "risk": language.percent(risk(now)) if judgement else language.say(N_("unknown")),
+        "risk": risk_words(now, language),
         "why": why(now, language),
         "because": because(now, language),
         "life": life(judgement.remaining_life if judgement else None, language),
@@ -71,20 +71,29 @@ def fault(now: MachineNow, language: Language) -> str:
     return f"{named} ({language.percent(judgement.confidence)})" if judgement.confidence > 0 else named
 
 
+def risk_words(now: MachineNow, language: Language) -> str:
+    """The risk in percent; what stands still or was never judged has none."""
+    if now.judgement is None:
+        return language.say(N_("unknown"))
+    if now.level is Level.STOPPED:
+        return language.say(N_("none: it stands still"))
+    return language.percent(risk(now))
+
+
 def life(found: RemainingLife | None, language: Language) -> str:
     """Remaining life, or that it is too early to say."""
     if found is None or found.hours is None:
         return language.say(N_("too early to say"))
     if found.hours < AT_THE_LIMIT_H:
-        return language.say(N_("limit reached"))
+        return language.say(N_("none left"))
     return language.span(found.hours * 3600)
 
 
 def life_range(found: RemainingLife | None, language: Language) -> str:
-    """Its 90 % interval, "" when there is none."""
+    """Its 90 % interval, or which limit is reached; "" when there is nothing to add."""
     if found is None or found.lower_hours is None or found.upper_hours is None:
         return ""
     if found.upper_hours < AT_THE_LIMIT_H:
-        return ""
+        return language.say(N_("the fault's own signal has grown to where it counts as failed"))
     low, high = language.span(found.lower_hours * 3600), language.span(found.upper_hours * 3600)
     return language.say(N_("90 %: {low} to {high}")).format(low=low, high=high)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from dashboards.accounts import Account, GuessBrake
+from dashboards.chain import ChainWatch
 from dashboards.config import ScreensConfig
 from dashboards.guard import Measures
 from dashboards.language import LANGUAGES, Language
@@ -33,6 +34,10 @@ class House:
     now_ns: Callable[[], int]
     measures: Measures = field(default_factory=Measures)
     brake: GuessBrake = field(default_factory=GuessBrake)
+    chain: ChainWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "chain", ChainWatch(self.desk, self.now_ns))
 
     @property
     def zone(self) -> ZoneInfo:

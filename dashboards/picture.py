@@ -22,6 +22,9 @@ PRIORITY_WEIGHT = {Priority.LOW: 0.2, Priority.MEDIUM: 0.5, Priority.HIGH: 0.9}
 CALLING = frozenset({AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED})
 SILENT = frozenset({AlarmState.NORMAL, AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE})
 FLOOD_FROM = 10
+MAX_STEP_S = 60.0
+"""Longer pauses are silence, not a pace."""
+STEPS_UNTIL_STALE = 3.0
 
 
 class Level(StrEnum):
@@ -49,12 +52,17 @@ RANK = {level: i for i, level in enumerate(Level)}
 
 @dataclass(frozen=True, slots=True)
 class MachineNow:
-    """One machine now. latest: None when it never spoke; velocity_mm_s: None when not measured."""
+    """One machine now.
+
+    latest: None when it never spoke; velocity_mm_s: None when not measured; step_s: usual time from one
+    message to the next, 0 while it is not known.
+    """
 
     machine: Machine
     latest: Latest | None = None
     velocity_mm_s: float | None = None
     alarms: tuple[AlarmView, ...] = ()
+    step_s: float = 0.0
 
     @property
     def judgement(self) -> Judgement | None:
@@ -72,6 +80,8 @@ class MachineNow:
         if self.judgement is None:
             return Level.UNKNOWN
         by_condition = LEVEL_OF[self.judgement.condition]
+        if by_condition is Level.STOPPED:
+            return by_condition  # its zone is of the time when it ran
         by_zone = LEVEL_OF_ZONE.get(self.zone, by_condition)
         return min(by_condition, by_zone, key=RANK.__getitem__)
 
@@ -82,7 +92,11 @@ class MachineNow:
 
     def stale(self, now_ns: int, stale_after_s: float) -> bool:
         """Whether what is shown is old."""
-        return now_ns - self.received_ns > stale_after_s * 1e9
+        return now_ns - self.received_ns > self.patience_s(stale_after_s) * 1e9
+
+    def patience_s(self, stale_after_s: float) -> float:
+        """How long it may be silent before what is shown counts as old: a slow sensor is not a dead one."""
+        return max(stale_after_s, STEPS_UNTIL_STALE * self.step_s)
 
     def scalar(self, channel: str) -> float | None:
         """The last value of a channel, None when it has none."""
@@ -118,10 +132,13 @@ class MachineNow:
 
 
 def risk(now: MachineNow) -> float:
-    """How likely a failure looks, in [0, 1]: lost health, the score, or the worst open alarm."""
+    """How likely a failure looks, in [0, 1]: lost health, the score, or the worst open alarm.
+
+    What stands still is not judged: then only its open alarms count.
+    """
     judgement = now.judgement
     by_health = by_score = 0.0
-    if judgement is not None:
+    if judgement is not None and judgement.condition is not Condition.STOPPED:
         by_health = 1.0 - max(0.0, min(100.0, judgement.health)) / 100.0
         by_score = judgement.score if judgement.score >= judgement.threshold else 0.5 * judgement.score
     by_alarm = max(
@@ -184,6 +201,10 @@ class Picture:
                 unjudged += 1
         return Counts(len(self.machines), zones, unjudged, stale, unknown, calling)
 
+    def patience_s(self, stale_after_s: float) -> float:
+        """How long the whole plant may be silent before all that is shown counts as old."""
+        return min((one.patience_s(stale_after_s) for one in self.machines.values()), default=stale_after_s)
+
     def needs(self) -> tuple[MachineNow, ...]:
         """Machines that need a person, the most urgent first."""
         return tuple(
@@ -213,6 +234,17 @@ def first_picture(plant: Plant, alarms: Iterable[AlarmView]) -> Picture:
     return with_changes(picture, (), alarms, {})
 
 
+def usual_step_s(before: MachineNow, receive_ns: int) -> float:
+    """The usual time between messages, once another one is here; a pause much longer than usual is none."""
+    if before.latest is None:
+        return 0.0
+    step_s = (receive_ns - before.received_ns) / 1e9
+    known = before.step_s
+    if not 0 < step_s <= MAX_STEP_S or (known and step_s > 5 * known):
+        return known
+    return 0.8 * known + 0.2 * step_s if known else step_s
+
+
 def with_changes(
     picture: Picture,
     machines: Iterable[Latest],
@@ -224,8 +256,10 @@ def with_changes(
     strangers = set(picture.strangers)
     for latest in machines:
         if latest.machine in now:
-            velocity = velocities.get(latest.machine, now[latest.machine].velocity_mm_s)
-            now[latest.machine] = replace(now[latest.machine], latest=latest, velocity_mm_s=velocity)
+            before = now[latest.machine]
+            velocity = velocities.get(latest.machine, before.velocity_mm_s)
+            step_s = usual_step_s(before, latest.receive_ns)
+            now[latest.machine] = replace(before, latest=latest, velocity_mm_s=velocity, step_s=step_s)
         else:
             strangers.add(latest.machine)
     for alarm in alarms:

@@ -84,6 +84,7 @@ class Shared:
             "fed": moment.fed_ns // 1_000_000,
             "machines": {
                 name: self._machine(machines[name], moment, seq, language, whole=not machine)
+                | _slow(machines[name], house.config.stale_after_s)
                 for name in wanted
                 if changed.get(name, 0) > seq
             },
@@ -114,6 +115,12 @@ class Shared:
             "calling": len(now.calling),
             "words": words,
         }
+
+
+def _slow(now: MachineNow, stale_after_s: float) -> dict[str, object]:
+    """How long a machine that speaks seldom may be silent, in ms; nothing for the others."""
+    patience_s = now.patience_s(stale_after_s)
+    return {"patience": int(patience_s * 1000)} if patience_s > stale_after_s else {}
 
 
 async def events(

@@ -160,6 +160,21 @@ CHANNELS: dict[str, str] = {
     "Power/Factor": N_("power factor"),
     "Speed": N_("speed"),
 }
+POINTS: dict[str, str] = {
+    "winding": N_("winding"),
+    "bearing": N_("bearing"),
+    "bearing_de": N_("bearing, drive end"),
+    "bearing_nde": N_("bearing, far end"),
+    "motor": N_("motor"),
+    "gearbox": N_("gearbox"),
+    "oil": N_("oil"),
+    "housing": N_("housing"),
+    "inlet": N_("inlet"),
+    "outlet": N_("outlet"),
+    "coolant": N_("coolant"),
+    "ambient": N_("ambient air"),
+}
+"""Where a temperature is measured; plants may name points that are not here."""
 # The models watch the harmonics of a part as one, under the name that they share.
 CHANNELS |= {f"envelope_{part}": CHANNELS[f"envelope_{part}_1_g"] for part in ("bpfo", "bpfi", "bsf", "ftf")}
 PRIORITY_LETTER: dict[str, str] = {Priority.HIGH: "H", Priority.MEDIUM: "M", Priority.LOW: "L"}
@@ -178,7 +193,7 @@ def channel(code: str, language: Language) -> str:
         axis, name = "", code
     # Extraction does not look inside f-strings, so sentences stand outside of them.
     if name.startswith(TEMPERATURE):
-        point = name[len(TEMPERATURE) :].replace("_", " ")
+        point = called(POINTS, name[len(TEMPERATURE) :], language)
         return language.say(N_("temperature")) + f" ({point})"
     words = called(CHANNELS, name, language)
     return words + " (" + language.say(N_("{axis} axis")).format(axis=axis) + ")" if axis else words

@@ -10,9 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from dashboards.language import N_, Language
+from dashboards.oee import REASONS
 from dashboards.problems import Problem
 from dashboards.say import MACHINE_ID, say
 from dashboards.visit import Visit, keep_session, page, visit
+from dashboards.words import FAULTS, VERDICTS
 from ingest.contract.actions import Action, ActionKind
 
 router = APIRouter()
@@ -25,6 +28,26 @@ MAX_EXPORT = 10_000
 MAX_LETTERS = 50
 MAX_GAPS = 50
 STEP = 256
+VALUES: dict[str, str] = {
+    "verdict": N_("verdict: {0}"),
+    "fault": N_("fault: {0}"),
+    "component": N_("component: {0}"),
+    "reason": N_("reason: {0}"),
+    "note": N_("note: {0}"),
+    "from_ns": N_("from {0}"),
+    "to_ns": N_("to {0}"),
+    "until_ns": N_("until {0}"),
+    "undoes": N_("takes back {0}"),
+    "node": N_("gateway: {0}"),
+    "model": N_("model: {0}"),
+    "champion": N_("champion then: {0}"),
+    "challenger": N_("challenger then: {0}"),
+    "source": N_("from: {0}"),
+    "order": N_("work order: {0}"),
+    "time": N_("time taken: {0}"),
+}
+"""What people set, as a clause; a name of another version is shown by its value alone."""
+TABLES: dict[str, dict[str, str]] = {"verdict": VERDICTS, "fault": FAULTS, "reason": REASONS}
 
 
 def said(
@@ -68,14 +91,25 @@ def audit_page(found: Found, before: Before = 0, machine: Machine = "", by: By =
         counters={name: n for name, n in counters.items() if not name.startswith("refused_")},
         names={one.id: one.name for one in found.house.plant.machine},
         fresh_id=lambda: secrets.token_hex(12),
-        described=described,
+        described=lambda action: described(action, found.language),
+        chain=found.house.chain.verdict(),
     )
 
 
-def described(action: Action) -> str:
-    """What an action set, as `name: value` pairs: the after of "before and after"."""
-    hidden = ("from_ns", "to_ns", "until_ns")
-    return ", ".join(f"{name}: {value}" for name, value in action.values.items() if name not in hidden)
+def described(action: Action, language: Language) -> str:
+    """What an action set, in words: the after of "before and after"."""
+    return ", ".join(
+        language.say(VALUES[name]).format(_value(name, value, language)) if name in VALUES else str(value)
+        for name, value in action.values.items()
+        if value != ""
+    )
+
+
+def _value(name: str, value: str | int | float, language: Language) -> str:
+    if name.endswith("_ns"):
+        return language.when(int(value))
+    word = TABLES.get(name, {}).get(str(value))
+    return language.say(word) if word else str(value)
 
 
 @router.get("/audit.csv", include_in_schema=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
@@ -14,6 +15,7 @@ from dashboards.language import LANGUAGES
 from dashboards.problems import Problem
 from dashboards.stream import events
 from dashboards.visit import A_YEAR_S, LANGUAGE_COOKIE, Visit, keep_session, own_path, page, page_path, visit
+from ingest.metrics import Health, IngestState, quantile_ms, read_health
 
 router = APIRouter(include_in_schema=False)
 Found = Annotated[Visit, Depends(visit)]
@@ -145,9 +147,38 @@ def healthz(request: Request) -> Response:
     )
 
 
+INGEST_METRICS = "ingest.metrics"
+"""Beside the journal: what ingest says of itself."""
+
+
+def add_ingest(registry: CollectorRegistry, health: Health | None, now_ns: int) -> None:
+    """What ingest says of itself; nothing when it never ran here."""
+    if health is None:
+        return
+    state = Gauge("mitra_ingest_state", "1 for what ingest does now", ("state",), registry=registry)
+    for one in IngestState:
+        state.labels(one.value).set(one is health.state)
+    age = Gauge("mitra_ingest_age_seconds", "Since ingest last said how it is", registry=registry)
+    age.set((now_ns - health.updated_ns) / 1e9)
+    counters = Gauge(
+        "mitra_ingest_total", "Counters of ingest since it started", ("name",), registry=registry
+    )
+    for name, value in health.counters.items():
+        counters.labels(name).set(value)
+    late = Gauge(
+        "mitra_ingest_latency_ms",
+        "From reception, or from the sensor's clock, to storage",
+        ("since", "quantile"),
+        registry=registry,
+    )
+    for since, by_bound in (("received", health.stored), ("sensed", health.aged)):
+        for share in (0.5, 0.95, 0.99):
+            late.labels(since, str(share)).set(quantile_ms(by_bound, share))
+
+
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
-    """Prometheus text: the screens' own measures and every counter of the journal."""
+    """Prometheus text: measures of the screens and of ingest, and every counter of the journal."""
     house: House = request.app.state.house
     moment = house.hub.moment
     registry = CollectorRegistry()
@@ -171,5 +202,6 @@ def metrics(request: Request) -> Response:
     Gauge("mitra_screens_viewers", "Live viewers", registry=registry).set(house.hub.viewers)
     age = Gauge("mitra_last_telemetry_age_seconds", "Since any machine was heard", registry=registry)
     age.set((house.now_ns() - moment.fed_ns) / 1e9 if moment.fed_ns else float("inf"))
+    add_ingest(registry, read_health(Path(house.config.journal).with_name(INGEST_METRICS)), house.now_ns())
     text = generate_latest(house.measures.registry) + generate_latest(registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
 from dashboards.energy import (
+    MIN_BASELINE_HOURS,
     Baseline,
     EnergyReport,
     HourSeries,
@@ -83,6 +84,7 @@ def energy_page(found: Found, key: Key = "today", first: Day = None, last: Day =
         report=books.report,
         periods=PERIODS,
         names=_names(found),
+        min_baseline_hours=MIN_BASELINE_HOURS,
         enpi=enpi(books.report.total),
         claim=claim(found, books),
         query=f"period={books.period.key}&first={books.period.first}&last={books.period.last}"

@@ -34,7 +34,7 @@
 
   function paintAges() {
     for (const element of document.querySelectorAll("[data-heard]")) {
-      const heard = Number(element.dataset.heard), age = now() - heard, old = !heard || age > staleAfterMs;
+      const heard = Number(element.dataset.heard), age = now() - heard, old = !heard || age > (Number(element.dataset.patience) || staleAfterMs);
       if (element.classList.contains("is-stale") !== old) element.classList.toggle("is-stale", old);
       for (const place of element.querySelectorAll("[data-age]")) {
         setText(place, heard ? data.sayAgo.replace("{age}", span(age)) : data.sayNever);
@@ -46,7 +46,7 @@
   function paintMachine(id, one) {
     for (const element of document.querySelectorAll('[data-machine="' + CSS.escape(id) + '"]')) {
       if (element.dataset.level !== undefined && element.dataset.level !== one.level) element.dataset.level = one.level;
-      if (element.dataset.heard !== undefined) element.dataset.heard = one.heard;
+      if (element.dataset.heard !== undefined) { element.dataset.heard = one.heard; element.dataset.patience = one.patience || staleAfterMs; }
       for (const place of element.querySelectorAll("[data-live]")) {
         const text = one.words[place.dataset.live];
         if (text === undefined) continue;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from ingest.contract.rows import AlarmState, Outputs, Priority
 from ingest.desk import Desk
 from ingest.journal.entry import Intake
 from ingest.journal.journal import Journal
+from mitra.supervisor import free_port
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -114,12 +114,6 @@ class Running:
     url: str
     process: subprocess.Popen[bytes]
     feeder: Feeder
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ CALM_DOMAIN_ABOVE = 75.0
 MIN_CONFIDENCE = 0.4
 SURER = 0.1
 """How much surer a later diagnosis must be to rename an alarm."""
+DOUBT = 0.97
+"""What is left of the certainty of an alarm's name after each row that names another fault."""
 WORSE_HEALTH = 10.0
 WORSE_VELOCITY = 1.2
 WORSE_AFTER = 5.0
@@ -100,7 +102,9 @@ def _raise(
     named = diagnosis is not None and diagnosis.fault != UNKNOWN and diagnosis.confidence >= MIN_CONFIDENCE
     for domain in sick:
         health, component = worst[domain]
-        fits = named and diagnosis is not None and DOMAIN_OF[diagnosis.component] in {domain, "sensor"}
+        # A fault of the windings is first felt as vibration: what shakes is named after what is wrong.
+        explains = {domain, "sensor", "electrical"} if domain == "mechanical" else {domain, "sensor"}
+        fits = named and diagnosis is not None and DOMAIN_OF[diagnosis.component] in explains
         cause = diagnosis.fault if fits and diagnosis is not None else component
         if fits and diagnosis is not None and diagnosis.component == "sensor":
             domain = "sensor"  # noqa: PLW2901  (a lying sensor is one alarm, whatever it makes of the machine)
@@ -129,6 +133,8 @@ def _raise(
             changes.append(_reword(alarm, cause if better else alarm.cause, event, row.time_ns, reasons))
         if alarm.cause == cause:
             alarm.confidence = max(alarm.confidence, sure)
+        elif fits:
+            alarm.confidence *= DOUBT
     return changes
 
 

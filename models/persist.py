@@ -27,7 +27,17 @@ from models.state import MAX_ACTIONS_REMEMBERED, Advised, Effect, SensorWatch, S
 VERSION: Final = 2
 MAGIC: Final = b"MITRA-STREAM\0"
 CRC_BYTES: Final = 4
-BY_REGIME: Final = ("regime", "regime_rows", "regime_s", "mean", "var", "rows", "anchor", "point")
+BY_REGIME: Final = (
+    "regime",
+    "regime_rows",
+    "regime_s",
+    "seen_s",
+    "mean",
+    "var",
+    "rows",
+    "anchor",
+    "point",
+)
 """Arrays of the memory with a regime axis. Most machines know one or two regimes: the rest is not written."""
 
 

@@ -1,8 +1,9 @@
 """Operating regimes: a machine is compared with itself at the same speed and load.
 
-Regimes are found, not configured: a centre of speed and power covers a neighbourhood; three rows in a row
-outside every neighbourhood make a new centre, so that a passing ramp makes none. At most MAX_REGIMES a
-machine: the least used one that never finished its warm-up makes room, otherwise the nearest serves.
+Regimes are found, not configured: a centre of speed and power covers a neighbourhood. A point outside every
+neighbourhood makes a new centre when it holds still for `steady_s`, so that a ramp makes none; a machine that
+never holds still gets one after RESTLESS times as long. At most MAX_REGIMES a machine: the least used one
+that never finished its warm-up makes room, otherwise the nearest serves.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from models.online.jit import compiled
+from models.online.memory import OUTSIDE_ROWS, OUTSIDE_SINCE, SINCE
 
 if TYPE_CHECKING:
     from models.online.layout import Floats
-    from models.online.memory import Given, Memory
+    from models.online.memory import Dial, Given, Memory
 
 SPEED_TOLERANCE = 0.12
 """Natural logarithm of the speed ratio that still is the same regime."""
@@ -23,6 +25,9 @@ LOAD_TOLERANCE = 0.2
 STOPPED_SPEED = 0.05
 STOPPED_POWER = 0.02
 CANDIDATE_ROWS = 3
+STEADY = 0.25
+"""Share of a neighbourhood within which a point holds still."""
+RESTLESS = 10
 CONTEXT_VALID_S = 600.0
 TRANSIENT = -2
 STOPPED_STATE, IDLE_STATE = 0.0, 1.0
@@ -90,8 +95,43 @@ def nearest_regime(
 
 
 @compiled
+def _holds_still(
+    mem: Memory,
+    m: int,
+    now_s: float,
+    speed_rpm: float,
+    power_kw: float,
+    idle: float,
+    rated_kw: float,
+    steady_s: float,
+) -> bool:
+    """Whether a point outside every neighbourhood has stood for long enough to become one."""
+    candidate = mem.candidate[m]
+    if mem.candidate_rows[m] == 0:
+        candidate[OUTSIDE_ROWS], candidate[OUTSIDE_SINCE] = 0.0, now_s
+    candidate[OUTSIDE_ROWS] += 1.0
+    far = distance(candidate, speed_rpm, power_kw, idle, rated_kw)
+    if mem.candidate_rows[m] > 0 and far <= STEADY:
+        mem.candidate_rows[m] += 1
+    else:
+        mem.candidate_rows[m] = 1
+        candidate[0], candidate[1], candidate[2], candidate[SINCE] = speed_rpm, power_kw, idle, now_s
+    if mem.candidate_rows[m] >= CANDIDATE_ROWS and now_s - candidate[SINCE] >= steady_s:
+        return True
+    restless = candidate[OUTSIDE_ROWS] >= RESTLESS * CANDIDATE_ROWS
+    return bool(restless and now_s - candidate[OUTSIDE_SINCE] >= RESTLESS * steady_s)
+
+
+@compiled
 def find_regime(
-    mem: Memory, giv: Given, m: int, speed_rpm: float, power_kw: float, idle: float, warmup_rows: float
+    mem: Memory,
+    giv: Given,
+    dia: Dial,
+    m: int,
+    now_s: float,
+    speed_rpm: float,
+    power_kw: float,
+    idle: float,
 ) -> int:
     """The regime of this operating point, made when it is new and stays; TRANSIENT while it passes."""
     rated_kw = giv.rated_kw[m]
@@ -104,13 +144,8 @@ def find_regime(
             centre[1] = power_kw
         mem.candidate_rows[m] = 0
         return best
-    candidate = mem.candidate[m]
-    if mem.candidate_rows[m] > 0 and distance(candidate, speed_rpm, power_kw, idle, rated_kw) <= 1.0:
-        mem.candidate_rows[m] += 1
-    else:
-        mem.candidate_rows[m] = 1
-        candidate[0], candidate[1], candidate[2] = speed_rpm, power_kw, idle
-    if best >= 0 and mem.candidate_rows[m] < CANDIDATE_ROWS:
+    still = _holds_still(mem, m, now_s, speed_rpm, power_kw, idle, rated_kw, dia.steady_s)
+    if best >= 0 and not still:
         return TRANSIENT
     slot = mem.n_regimes[m]
     if slot < mem.regime.shape[1]:
@@ -120,11 +155,11 @@ def find_regime(
         for r in range(mem.regime.shape[1]):
             if mem.regime_rows[m, r] < mem.regime_rows[m, slot]:
                 slot = r
-        if mem.regime_rows[m, slot] >= warmup_rows:
+        if mem.regime_rows[m, slot] >= dia.warmup_rows:
             return best
     mem.regime[m, slot, 0], mem.regime[m, slot, 1], mem.regime[m, slot, 2] = speed_rpm, power_kw, idle
     mem.regime_rows[m, slot], mem.regime_s[m, slot] = 0, 0.0
     mem.mean[m, slot, :], mem.var[m, slot, :], mem.rows[m, slot, :] = 0.0, 0.0, 0.0
-    mem.anchor[m, slot, :], mem.point[m, slot, :] = 0.0, 0.0
+    mem.anchor[m, slot, :], mem.point[m, slot, :], mem.seen_s[m, slot] = 0.0, 0.0, -math.inf
     mem.candidate_rows[m] = 0
     return int(slot)

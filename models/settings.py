@@ -19,7 +19,8 @@ class Settings:
 
     warmup_rows, warmup_s: rows and running time of a regime before it is judged (both); settle_s: after a
     start, statistics alone may warn but not alarm, since bearings and lubricant take about two hours to reach
-    their temperature; memory_s, memory_rows: how far a baseline looks back (the longer of both);
+    their temperature; steady_s: how long a new operating point must hold still to be one;
+    memory_s, memory_rows: how far a baseline looks back (the longer of both);
     smoothing_rows: of the evidence; persist_rows, persist_s: how long evidence must stand before an alarm
     (both); clear_rows, clear_s: how long it must be gone before the alarm returns; stop_rows, stop_s: how
     long a high risk must stand before a stop is advised; false_alarms_per_machine_month: what thresholds aim
@@ -33,6 +34,7 @@ class Settings:
     warmup_rows: int = 200
     warmup_s: float = 6 * 3600.0
     settle_s: float = 7200.0
+    steady_s: float = 60.0
     memory_rows: int = 500
     memory_s: float = 30 * 86_400.0
     smoothing_rows: float = 9.0
@@ -56,7 +58,16 @@ class Settings:
                 raise ValueError(f"{name} must be 1 to 10,000,000, got {getattr(self, name)}")
         if self.warmup_rows < 8:
             raise ValueError(f"warmup_rows must be at least 8 to know a spread, got {self.warmup_rows}")
-        for name in ("warmup_s", "settle_s", "memory_s", "persist_s", "clear_s", "stop_s", "readvise_s"):
+        for name in (
+            "warmup_s",
+            "settle_s",
+            "steady_s",
+            "memory_s",
+            "persist_s",
+            "clear_s",
+            "stop_s",
+            "readvise_s",
+        ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must not be negative, got {value}")
@@ -84,6 +95,7 @@ class Settings:
             warmup_rows=20,
             warmup_s=0.0,
             settle_s=0.0,
+            steady_s=10.0,
             memory_rows=200,
             memory_s=0.0,
             persist_rows=4,

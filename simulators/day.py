@@ -20,6 +20,8 @@ FULL_LOAD_EFFICIENCY: Final = 0.94
 GOOD_SHARE: Final = 0.985
 KNOT_MINUTES: Final = 20
 TROPICS_DEGC: Final = 29.0
+NO_LOAD_SLIP: Final = 0.08
+"""Share of the rated slip that friction and the fan take: an induction motor never reaches its field."""
 Column = NDArray[np.float64]
 
 
@@ -108,7 +110,8 @@ def course_of_day(
         speed_rpm = rating.rated_rpm * ((mode == RUN) * (0.7 + 0.3 * load) + (mode == IDLE) * kind.idle_speed)
         pace = np.minimum(speed_rpm / rating.rated_rpm, 1.0) ** 2
     else:
-        speed_rpm = on * (rating.synchronous_rpm - (rating.synchronous_rpm - rating.rated_rpm) * load)
+        slip = (rating.synchronous_rpm - rating.rated_rpm) * (NO_LOAD_SLIP + (1.0 - NO_LOAD_SLIP) * load)
+        speed_rpm = on * (rating.synchronous_rpm - slip)
         pace = np.ones_like(load)
     minutes_ns = start_ns + np.arange(DAY_MINUTES + 1, dtype=np.int64) * MINUTE_NS
     severities = np.array([fault.severities_at(minutes_ns) for fault in faults]).reshape(-1, len(load))

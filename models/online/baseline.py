@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from models.online.columns import COMPONENTS
 from models.online.jit import compiled
+from models.online.memory import POINT_LOAD, POINT_LOAD_VAR, POINT_ROWS, POINT_SPEED, POINT_SPEED_VAR
 
 if TYPE_CHECKING:
     from models.online.layout import Floats, Tables
@@ -25,6 +27,15 @@ EVIDENCE_PRIOR_ROWS = 50.0
 RELATIVE_FLOOR = 0.01
 SPEED_UNIT, LOAD_UNIT = 0.1, 0.2
 """A step of the operating point: a tenth in speed (natural logarithm), a fifth of rated power."""
+SPEED_PLAY, LOAD_PLAY = 0.05, 0.1
+"""Steps beyond what was seen that mean nothing: half a per cent of speed, two per cent of rated power."""
+SEEN_SPREADS = 3.0
+PASSING_OUTSIDE = 0.2
+OUTSIDE_NEPERS, OUTSIDE_SPREADS = 2.0, 4.0
+"""What an amplitude may do for each step outside of what was seen; other channels, in their own spreads."""
+THERMAL = COMPONENTS.index("thermal")
+THERMAL_S = 7200.0
+"""Seconds for which a machine may be as warm as the regime that it comes from."""
 FEW_ROWS = 1.1
 STILL = -2.3
 """Natural logarithm of the vibration ratio below which a machine stands still, or its sensor is dead."""
@@ -37,24 +48,58 @@ def _spread(mem: Memory, tab: Tables, m: int, r: int, s: int) -> float:
 
 
 @compiled
+def _spread_outside(spread: float, outside: float, is_log: bool) -> float:
+    """The spread of a prediction for a row that lies outside of what its regime has seen."""
+    if is_log:
+        return math.sqrt(spread * spread + (OUTSIDE_NEPERS * outside) ** 2)
+    return spread * math.sqrt(1.0 + (OUTSIDE_SPREADS * outside) ** 2)
+
+
+@compiled
+def _still_warm(mem: Memory, m: int, s: int) -> float:
+    """The highest normal temperature of the regimes that this machine may still be warm from."""
+    warmest = -math.inf
+    now_s = mem.last_ns[m] * 1e-9
+    for r in range(mem.n_regimes[m]):
+        if mem.rows[m, r, s] >= MIN_ROWS and now_s - mem.seen_s[m, r] <= THERMAL_S:
+            warmest = max(warmest, mem.mean[m, r, s])
+    return warmest
+
+
+@compiled
 def operating_step(
     mem: Memory, m: int, r: int, speed_rpm: float, power_kw: float, rated_kw: float, step: Floats
-) -> float:
+) -> tuple[float, float]:
     """How far this row lies from the regime's mean operating point: step (2,) is filled.
 
-    Returns how much wider a prediction is there, as a factor of the variance: a point that was never seen is
-    judged with more patience.
+    Returns how much wider a prediction is there, as a factor of the variance, and how far the row lies
+    outside of what this regime has seen, in steps: where a machine never ran, or while it changes over,
+    nobody knows what is normal.
     """
     point = mem.point[m, r]
     step[0] = step[1] = 0.0
-    if point[2] > 0:
+    if point[POINT_ROWS] > 0:
         if not math.isnan(speed_rpm):
-            step[0] = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT - point[0]
+            step[0] = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT - point[POINT_SPEED]
         if not math.isnan(power_kw):
             full = rated_kw if not math.isnan(rated_kw) else max(abs(power_kw), 1e-6)
-            step[1] = power_kw / full / LOAD_UNIT - point[1]
+            step[1] = power_kw / full / LOAD_UNIT - point[POINT_LOAD]
     p = mem.slope_p[m]
-    return float(1.0 + p[0] * step[0] * step[0] + 2.0 * p[1] * step[0] * step[1] + p[2] * step[1] * step[1])
+    wider = 1.0 + p[0] * step[0] * step[0] + 2.0 * p[1] * step[0] * step[1] + p[2] * step[1] * step[1]
+    speed_out = _outside(step[0], point[POINT_SPEED_VAR], SPEED_PLAY)
+    load_out = _outside(step[1], point[POINT_LOAD_VAR], LOAD_PLAY)
+    return float(wider), math.sqrt(speed_out * speed_out + load_out * load_out)
+
+
+@compiled
+def _outside(step: float, var: float, play: float) -> float:
+    return max(0.0, abs(step) - SEEN_SPREADS * math.sqrt(var) - play)
+
+
+@compiled
+def weight_outside(outside: float) -> float:
+    """How much a row counts for what it teaches, by how far it lies outside: a change-over teaches little."""
+    return 1.0 / (1.0 + (outside / PASSING_OUTSIDE) ** 2)
 
 
 @compiled
@@ -68,15 +113,24 @@ def learn_point(
     memory: float,
     trust: float,
 ) -> None:
-    """Move the regime's mean operating point."""
+    """Move the regime's mean operating point and how far it is known to spread."""
     point = mem.point[m, r]
-    rate = trust / (min(point[2], memory) + 1.0)
+    rate = trust / (min(point[POINT_ROWS], memory) + 1.0)
     if not math.isnan(speed_rpm):
-        point[0] += rate * (math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT - point[0])
+        speed = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT
+        _learn_axis(point, POINT_SPEED, POINT_SPEED_VAR, speed, rate)
     if not math.isnan(power_kw):
         full = rated_kw if not math.isnan(rated_kw) else max(abs(power_kw), 1e-6)
-        point[1] += rate * (power_kw / full / LOAD_UNIT - point[1])
-    point[2] += trust
+        _learn_axis(point, POINT_LOAD, POINT_LOAD_VAR, power_kw / full / LOAD_UNIT, rate)
+    point[POINT_ROWS] += trust
+
+
+@compiled
+def _learn_axis(point: Floats, mean_at: int, var_at: int, value: float, rate: float) -> None:
+    d = value - point[mean_at]
+    point[mean_at] += rate * d
+    # The first row is the mean, not a spread.
+    point[var_at] = (1.0 - rate) * (point[var_at] + rate * d * d)
 
 
 @compiled
@@ -100,6 +154,7 @@ def score_slots(
     x: Floats,
     step: Floats,
     wider: float,
+    outside: float,
     evidence: Floats,
     per_component: Floats,
 ) -> tuple[float, int]:
@@ -120,12 +175,18 @@ def score_slots(
             continue
         if not math.isnan(x[s]):
             expected = mem.mean[m, r, s] + mem.slope[m, s, 0] * step[0] + mem.slope[m, s, 1] * step[1]
+            if tab.component[s] == THERMAL:
+                expected = max(expected, _still_warm(mem, m, s))
             deviation = x[s] - expected
             # A spread from few rows may be too small by chance, and there are many slots to be unlucky in.
             spread = _spread(mem, tab, m, r, s) * (1.0 + FEW_ROWS / math.sqrt(count)) * math.sqrt(wider)
+            spread = _spread_outside(spread, outside, tab.log[s])
             z = min(max(deviation / spread, -MAX_DEVIATION), MAX_DEVIATION)
             mem.fast[m, s] += dia.smoothing * (z - mem.fast[m, s])
-            mem.level[m, s] += dia.smoothing * (min(max(deviation, -MAX_LEVEL), MAX_LEVEL) - mem.level[m, s])
+            rise = min(max(deviation, -MAX_LEVEL), MAX_LEVEL)
+            if tab.log[s]:
+                rise = math.copysign(max(abs(rise) - OUTSIDE_NEPERS * outside, 0.0), rise)
+            mem.level[m, s] += dia.smoothing * (rise - mem.level[m, s])
         e = mem.fast[m, s] / math.sqrt(mem.fast_var[m, s] + 1.0 / count) * tab.weight[s]
         if not tab.rises[s]:
             e = abs(e)

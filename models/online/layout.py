@@ -45,7 +45,6 @@ CHALLENGER_COLUMN = "Mitra/Challenger/"
 
 JOINT: Final = (
     "other",
-    "temperature",
     "velocity_rms_mm_s",
     "rms",
     "envelope_rms_g",
@@ -150,19 +149,24 @@ class Layout:
 class Plan:
     """How rows of one schema fill a layout: sources (MAX_SLOTS, MAX_SOURCES), columns or -1.
 
-    Facts likewise.
+    Facts likewise. champion: label of the batch model whose word such rows carry, "" for none.
     """
 
     layout: Layout
     names: tuple[str, ...]
     sources: Ints
     facts: Ints
+    champion: str = ""
 
 
 def _places_of(slots: tuple[Slot, ...]) -> Ints:
-    """Slots that are watched together: all when there is room, else the kinds that `JOINT` names first."""
+    """Slots that are watched together: all when there is room, else the kinds that `JOINT` names first.
+
+    No temperature: it follows the load an hour behind, so that each change of load breaks its relations.
+    """
     rank = {name: i for i, name in enumerate(JOINT)}
-    order = sorted(range(len(slots)), key=lambda s: (rank.get(slots[s].watch.name, len(JOINT)), s))
+    quick = [s for s, slot in enumerate(slots) if slot.watch.component != "thermal"]
+    order = sorted(quick, key=lambda s: (rank.get(slots[s].watch.name, len(JOINT)), s))
     kept = sorted(order[:MAX_PLACES])
     return np.array(kept + [-1] * (MAX_PLACES - len(kept)), np.int64)
 
@@ -243,7 +247,9 @@ class Layouts:
         facts = np.full((N_FACTS, 8), -1, np.int64)
         for i, columns in enumerate(_fact_columns(names)):
             facts[i, : min(8, len(columns))] = columns[:8]
-        return Plan(layout, names, sources, facts)
+        said_by = facts[CHAMPION, 0]
+        champion = names[said_by].removeprefix(CHAMPION_COLUMN) if said_by >= 0 else ""
+        return Plan(layout, names, sources, facts, champion)
 
 
 def slots_from_names(slot_names: tuple[str, ...]) -> tuple[Slot, ...]:

@@ -30,6 +30,13 @@ N_COUNTS = 8
 POT_LEVEL, POT_N, POT_EXCESSES, POT_SUM, POT_SQUARES = range(5)
 
 
+# Columns of Memory.candidate after speed, power and idle.
+SINCE, OUTSIDE_SINCE, OUTSIDE_ROWS = 3, 4, 5
+N_CANDIDATE = 6
+# Columns of Memory.point.
+POINT_SPEED, POINT_LOAD, POINT_ROWS, POINT_SPEED_VAR, POINT_LOAD_VAR = range(5)
+N_POINT = 5
+
 LIFE_POINTS = 64
 FIRST_GAP_S = 1.0
 SLOPE_PRIOR = 4.0
@@ -41,10 +48,11 @@ class Memory(NamedTuple):
 
     last_ns, start_ns: (M,) last row and start of the present run, -1 for none; interval_s: (M,) smoothed;
     context: (M, 4) last known speed_rpm and power_kw, each with its time in s; n_regimes: (M,); regime:
-    (M, R, 3) centres: speed, power, idle; regime_rows, regime_s: (M, R); candidate: (M, 3) and
-    candidate_rows: (M,); mean, var, rows: (M, R, S) baselines in transformed units; anchor: (M, R, S) the
-    mean at the end of warm-up; point: (M, R, 3) mean operating point of a regime and its count; slope:
-    (M, S, 2) change with speed and load, slope_p: (M, 3) its covariance p00, p01, p11; fast, fast_var,
+    (M, R, 3) centres: speed, power, idle; regime_rows, regime_s: (M, R); seen_s: (M, R) when it last ran so;
+    candidate: (M, 6) a point outside all regimes, since when, and candidate_rows: (M,);
+    mean, var, rows: (M, R, S) baselines in transformed units; anchor: (M, R, S) the
+    mean at the end of warm-up; point: (M, R, 5) mean operating point of a regime, its count and variance;
+    slope: (M, S, 2) change with speed and load, slope_p: (M, 3) its covariance p00, p01, p11; fast, fast_var,
     fast_n, level: (M, S) smoothed evidence; pot: (M, 5) tail of healthy evidence; threshold, multiplier,
     allowance: (M,) the level of evidence, and what verdicts made of it and of the limits of physics;
     velocity_mm_s: (M,) smoothed; health_by: (M, C); health, ratio, physics: (M,); condition, regime_now:
@@ -60,6 +68,7 @@ class Memory(NamedTuple):
     regime: Floats
     regime_rows: Ints
     regime_s: Floats
+    seen_s: Floats
     candidate: Floats
     candidate_rows: Ints
     mean: Floats
@@ -109,6 +118,7 @@ class Dial(NamedTuple):
     warmup_rows: float
     warmup_s: float
     settle_s: float
+    steady_s: float
     memory_rows: float
     memory_s: float
     smoothing: float
@@ -140,13 +150,14 @@ def new_memory(n_machines: int, smoothing: float) -> Memory:
         regime=np.full((m, r, 3), np.nan),
         regime_rows=np.zeros((m, r), np.int64),
         regime_s=np.zeros((m, r)),
-        candidate=np.full((m, 3), np.nan),
+        seen_s=np.full((m, r), -math.inf),
+        candidate=np.full((m, N_CANDIDATE), np.nan),
         candidate_rows=np.zeros(m, np.int64),
         mean=np.zeros((m, r, s)),
         var=np.zeros((m, r, s)),
         rows=np.zeros((m, r, s)),
         anchor=np.zeros((m, r, s)),
-        point=np.zeros((m, r, 3)),
+        point=np.zeros((m, r, N_POINT)),
         slope=np.zeros((m, s, 2)),
         slope_p=np.tile(np.array([SLOPE_PRIOR, 0.0, SLOPE_PRIOR]), (m, 1)),
         fast=np.zeros((m, s)),
@@ -203,6 +214,7 @@ def dial(settings: Settings) -> Dial:
         warmup_rows=float(settings.warmup_rows),
         warmup_s=settings.warmup_s,
         settle_s=settings.settle_s,
+        steady_s=settings.steady_s,
         memory_rows=float(settings.memory_rows),
         memory_s=settings.memory_s,
         smoothing=2.0 / (settings.smoothing_rows + 1.0),

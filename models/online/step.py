@@ -33,6 +33,7 @@ from models.online.baseline import (
     loudest_level,
     operating_step,
     score_slots,
+    weight_outside,
 )
 from models.online.columns import COMPONENTS, MAX_SLOTS
 from models.online.jit import compiled
@@ -258,17 +259,20 @@ def _judge_running(
     """
     speed, power, rated_kw = mem.context[m, 0], mem.context[m, 2], giv.rated_kw[m]
     step = np.zeros(2)
-    wider = operating_step(mem, m, r, speed, power, rated_kw, step)
+    wider, outside = operating_step(mem, m, r, speed, power, rated_kw, step)
     judged = mem.regime_rows[m, r] >= dia.warmup_rows and mem.regime_s[m, r] >= dia.warmup_s
     settling = (t_ns - mem.start_ns[m]) * 1e-9 < dia.settle_s
     strongest, top_slot, loud, loud_slot = 0.0, -1, 0.0, -1
     if judged:
-        strongest, top_slot = score_slots(mem, tab, dia, m, r, x, step, wider, out.evidence[i], per_component)
+        strongest, top_slot = score_slots(
+            mem, tab, dia, m, r, x, step, wider, outside, out.evidence[i], per_component
+        )
         loud, loud_slot = loudest_level(mem, tab, m, r)
     threshold = _update_threshold(mem, dia, m)
     trust = 1.0
     if judged:
         trust = min(max((NO_TRUST - strongest / threshold) / (NO_TRUST - FULL_TRUST), 0.0), 1.0)
+        trust *= weight_outside(outside)
     if mem.condition[m] == ALARM:
         trust = 0.0  # A sick machine must not teach us health.
     memory = max(dia.memory_rows, dia.memory_s / max(mem.interval_s[m], 1e-3))
@@ -399,10 +403,10 @@ def _step_row(
     if mem.start_ns[m] < 0:
         mem.start_ns[m] = t_ns
     idle = 1.0 if fact[RUN_STATE] == IDLE_STATE else 0.0
-    r = find_regime(mem, giv, m, speed, power, idle, dia.warmup_rows)
+    r = find_regime(mem, giv, dia, m, t_ns * 1e-9, speed, power, idle)
     if r == TRANSIENT:
         return LEARNING if held in (UNKNOWN, STOPPED) else held, 0, PASSING, -1, -1
-    mem.regime_now[m] = r
+    mem.regime_now[m], mem.seen_s[m, r] = r, t_ns * 1e-9
     if is_still(mem, tab, m, r, x):
         if stopped == -1:
             _stop(mem, m)

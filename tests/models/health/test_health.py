@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from models.health.assess import (
     physics_of_temperature,
     physics_of_velocity,
 )
-from models.online.memory import Given, new_memory
-from models.regime import CANDIDATE_ROWS, TRANSIENT, find_regime, is_stopped
+from models.online.memory import Given, dial, new_memory
+from models.regime import CANDIDATE_ROWS, RESTLESS, TRANSIENT, find_regime, is_stopped
+from models.settings import Settings
+
+SECOND = 1_000_000_000
 
 LIMITS = np.array([1.4, 2.8, 4.5])
 ratios = st.floats(0, 50)
@@ -69,8 +73,15 @@ def given_facts(rated_rpm=1480.0, rated_kw=100.0):
     return Given(*one, np.full((1, 3), np.nan), np.array([np.nan]))
 
 
+NUMBERS = dial(replace(Settings.demo(), steady_s=2.0))
+
+
 def visit(memory, facts, speed, power, times=1, idle=0.0):
-    return [find_regime(memory, facts, 0, speed, power, idle, 20.0) for _ in range(times)][-1]
+    found = TRANSIENT
+    for _ in range(times):
+        memory.last_ns[0] += SECOND
+        found = find_regime(memory, facts, NUMBERS, 0, memory.last_ns[0] / SECOND, speed, power, idle)
+    return found
 
 
 def test_the_first_point_is_a_regime_and_its_neighbours_are_too():
@@ -85,6 +96,22 @@ def test_a_ramp_makes_no_regime_and_a_new_speed_that_stays_makes_one():
     assert all(visit(memory, facts, speed, 60.0) == TRANSIENT for speed in (1200.0, 950.0, 700.0, 480.0))
     assert memory.n_regimes[0] == 1
     assert visit(memory, facts, 990.0, 60.0, times=CANDIDATE_ROWS) == 1
+
+
+def test_a_slow_ramp_makes_no_regime_however_many_rows_it_has():
+    memory, facts = new_memory(1, 0.2), given_facts()
+    visit(memory, facts, 1480.0, 10.0)
+    for power in np.arange(31.0, 95.0, 3.0):
+        assert visit(memory, facts, 1480.0, power) == TRANSIENT
+    assert memory.n_regimes[0] == 1
+
+
+def test_a_machine_that_never_holds_still_gets_a_regime_after_a_while():
+    memory, facts = new_memory(1, 0.2), given_facts()
+    visit(memory, facts, 1480.0, 10.0)
+    found = [visit(memory, facts, 1480.0, 50.0 + 30.0 * (i % 2)) for i in range(RESTLESS * CANDIDATE_ROWS)]
+    assert found[:-1] == [TRANSIENT] * (len(found) - 1)
+    assert found[-1] == 1
 
 
 def test_idling_is_a_regime_of_its_own():

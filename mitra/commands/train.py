@@ -62,10 +62,7 @@ def train(
     )
     if rows and influx:
         raise PersonError("setting", "Rows come from --rows or from --influx, not from both. Leave one out.")
-    try:
-        server = Influx(influx, influx_token, influx_org, influx_bucket) if influx else None
-    except ValueError as error:
-        raise PersonError("setting", f"--influx: {error}.") from error
+    server = _server(influx, influx_token, influx_org, influx_bucket)
     cases = read_golden(golden, facts) if golden is not None else ()
     elsewhere = Elsewhere(tuple(rows or ()), machine_column, time_column, server)
     with err.status("reading the history"):
@@ -87,7 +84,17 @@ def train(
             )
     except (TrainingError, ValueError) as error:
         raise PersonError("setting", f"Nothing was trained: {error}{_waiting(past)}") from error
-    label = keep(data, trained)
+    _tell(data, keep(data, trained), past, as_json)
+
+
+def _server(url: str, token: str, org: str, bucket: str) -> Influx | None:
+    try:
+        return Influx(url, token, org, bucket) if url else None
+    except ValueError as error:
+        raise PersonError("setting", f"--influx: {error}.") from error
+
+
+def _tell(data: Path, label: str, past: Past, as_json: bool) -> None:
     called, _, number = label.partition("@")
     manifest = Registry(Layout(data).registry).manifest(called, int(number))
     if past.waiting:

@@ -58,7 +58,7 @@ ROUND_NAMES: tuple[str, ...] = (
 )
 ROUND_STARTS = ("hour.", "slow.")
 """How the names of these columns begin."""
-_AT_SPEED = -len(ROUND_NAMES) + len(HOUR_NAMES)
+_SPEED = SPEED_FEATURES[0].name
 
 
 class Kind(NamedTuple):
@@ -260,28 +260,31 @@ def recall(rounds: Rounds, rows: Iterable[FeatureRow]) -> None:
         past = rounds.machines.get(row.machine)
         if past is None:
             continue
-        with_waves, told, is_round = _columns(row.names)
+        with_waves, told, read = _columns(row.names)
         if told >= 0:
             _note_told(past, row.time_ns, float(row.values[told]))
-        if not is_round:
+        if read < 0:
             continue
         round_ns, mask = past.round_of(row.time_ns), kind_of(with_waves, row.names).mask
         if round_ns > past.newest_ns:
             past.newest_ns, past.have = round_ns, mask
         elif round_ns == past.newest_ns:
             past.have |= mask
-        hz, confidence = (float(value) for value in row.values[_AT_SPEED : _AT_SPEED + 2])
+        hz, confidence = (float(value) for value in row.values[read : read + 2])
         if np.isfinite(confidence):
             _keep(past, Reading(round_ns, hz, confidence))
         _add(past, round_ns, sample(row.names, row.values))
 
 
 @lru_cache(maxsize=4_096)
-def _columns(names: tuple[str, ...]) -> tuple[bool, int, bool]:
-    """Whether a row has waveforms, the column of the speed it tells (-1: none), whether it made a round."""
+def _columns(names: tuple[str, ...]) -> tuple[bool, int, int]:
+    """Whether a row has waveforms, and the columns of the speed that it tells and reads; -1: none.
+
+    A row that made a round has the second, even when nothing was read. Others may have added columns.
+    """
     told = names.index(SPEED_RPM) if SPEED_RPM in names else -1
     with_waves = any(f"{axis}.rms_g" in names for axis in AXES)
-    return with_waves, told, names[-len(ROUND_NAMES) :] == ROUND_NAMES
+    return with_waves, told, names.index(_SPEED) if _SPEED in names else -1
 
 
 _HEAD = struct.Struct("<qqqdB")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -123,6 +125,19 @@ def test_a_restart_from_rows_or_from_bytes_remembers_the_same(stop):
         later = extract(messages[stop:], FACTS, rounds)
         assert all(same(one, other) for one, other in zip(rows[stop:], later, strict=True))
         assert dump(rounds) == dump(straight)
+
+
+def test_columns_that_others_add_to_a_row_do_not_hide_its_round():
+    rounds, again = new_rounds(FACTS), new_rounds(FACTS)
+    rows = extract(day(), FACTS, rounds)
+    wider = [
+        replace(
+            row, names=(*row.names, "Mitra/Champion/forest"), values=np.append(row.values, np.float32(0.3))
+        )
+        for row in rows
+    ]
+    recall(again, wider)
+    assert dump(again) == dump(rounds)
 
 
 def test_damaged_memory_is_refused():

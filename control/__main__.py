@@ -101,10 +101,10 @@ def main() -> int:
     try:
         run(load_settings(arguments.config))
     except ValueError as error:
-        print(f"Control did not start, so nobody can approve a stop: {error}", file=sys.stderr)  # noqa: T201
+        print(f"Control did not start, so nobody can approve a stop: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (OSError, sqlite3.Error) as error:
-        print(f"Control stopped, so nobody can approve a stop now: {error}", file=sys.stderr)  # noqa: T201
+        print(f"Control stopped, so nobody can approve a stop now: {error}", file=sys.stderr)
         return EXIT_DISK
     return 0
 

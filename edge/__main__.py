@@ -57,10 +57,10 @@ def run(config: AgentConfig, connect: Connect = connect_sqlite) -> int:
     try:
         agent = agent_of(config, connect)
     except (ConfigError, PlantError, SensorConfigError) as error:
-        print(error, file=sys.stderr)  # noqa: T201  # for the person at the terminal
+        print(error, file=sys.stderr)
         return SETTING
     except (OutboxUnavailable, OSError) as error:
-        print(  # noqa: T201
+        print(
             f"The outbox in {config.data_dir} cannot be opened ({error}), so nothing would survive a crash "
             "and the agent does not start. Free or repair the disk, or name another data_dir.",
             file=sys.stderr,
@@ -81,11 +81,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         config = load_config(options.config)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return SETTING
     if options.status:
         status = read_status(Path(config.data_dir))
-        print("null" if status is None else msgspec.json.encode(status).decode())  # noqa: T201
+        print("null" if status is None else msgspec.json.encode(status).decode())
         return 0
     to_stderr()
     return run(config)

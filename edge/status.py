@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 
 FILE_NAME = "status.json"
 OUTBOX_NAME = "outbox.db"
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +52,19 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_status(folder: Path, status: Status) -> None:
-    """Replace the file in one step. Raises OSError."""
+    """Replace the file in one step; where the disk is full, write over what it holds. Raises OSError."""
+    path, said = folder / FILE_NAME, msgspec.json.encode(status)
     fresh = folder / f"{FILE_NAME}.new"
-    fresh.write_bytes(msgspec.json.encode(status))
-    os.replace(fresh, folder / FILE_NAME)  # noqa: PTH105  # one step, on Windows too
+    try:
+        fresh.write_bytes(said)
+        fresh.replace(path)
+    except OSError as error:
+        if error.errno not in NO_SPACE or not path.exists():
+            raise
+        fresh.unlink(missing_ok=True)
+        # Blocks that the file has already; a reader who meets half of it reads again a second later.
+        with path.open("r+b", buffering=0) as file:
+            file.write(said.ljust(path.stat().st_size))
 
 
 def read_status(folder: Path) -> Status | None:

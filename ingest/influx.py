@@ -97,7 +97,7 @@ class Follower:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._client.close()  # type: ignore[no-untyped-call]
+        self._client.close()
         self._db.close()
 
     def _run(self) -> None:
@@ -213,7 +213,7 @@ def read_rows(
             f"{_why(error)}; history was not read, training can use the journal's own"
         ) from error
     finally:
-        client.close()  # type: ignore[no-untyped-call]
+        client.close()
     records: list[Any] = [record for table in tables for record in table.records]
     times = np.array([_ns(record.get_time()) for record in records], np.int64)
     values = np.full((len(records), len(columns)), np.nan, np.float32)

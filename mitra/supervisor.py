@@ -5,8 +5,10 @@ When the supervisor itself is killed, `mitra.watchman` ends what it has started.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +24,7 @@ from mitra.logs import bound
 from mitra.watchman import GRACE_S, announced
 
 log = logging.getLogger("mitra.supervisor")
+_DRAW = random.SystemRandom()
 
 STOP_GRACE_S = GRACE_S
 WATCH_S = 0.2
@@ -29,6 +32,7 @@ FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 30.0
 STEADY_S = 30.0
 CARE_S = 5.0
+DRAWN_PORTS, MAX_DRAWS = (20_000, 32_000), 100
 MAX_TRIES = 3
 
 
@@ -260,11 +264,16 @@ class Supervisor:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on now.
+
+    It is drawn from below the ports that systems give to outgoing connections: one of those must not take it
+    in the moment between choosing and listening.
+    """
+    drawn = (_DRAW.randrange(*DRAWN_PORTS) for _ in range(MAX_DRAWS))
+    found = next((port for port in drawn if port_is_free(host, port)), None)
+    if found is None:
+        raise OSError(errno.EADDRINUSE, f"none of {MAX_DRAWS} ports of {host} is free")
+    return found
 
 
 def port_is_free(host: str, port: int) -> bool:

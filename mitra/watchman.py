@@ -95,7 +95,7 @@ def main() -> int:
     """Watch, then end what is left."""
     left = watch(sys.stdin.fileno())
     if left:
-        print(f"orphaned pids={[one.pid for one in left]}: their supervisor is gone", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"orphaned pids={[one.pid for one in left]}: their supervisor is gone\n")
     end(left)
     return 0
 

@@ -7,11 +7,8 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import paho.mqtt.client as mqtt
@@ -22,27 +19,12 @@ from control.roster import init, publish
 from control.technician import Technician, enrol_software
 from ingest.contract.approval.messages import Request, evidence_sha256
 from ingest.contract.approval.topics import request_topic
+from mitra.supervisor import free_port
+from tests.waiting import until
 
 SITE, EDGE = "plant-1", "gw-1"
 MACHINES = {"fan-1": "low", "mill-1": "high", "kiln-1": "critical"}
 ROOT = Path(__file__).parents[1]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> Any:
-    """Poll until what() is truthy; the last answer, or AssertionError when time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def answers(url: str) -> bool:
@@ -130,14 +112,14 @@ class Stack:
             )
             assert binary
             self.spawn("broker", binary, "-c", str(self.folder / "broker.conf"))
-            wait_for(lambda: _listens(self.ports["broker"]))
+            until(lambda: _listens(self.ports["broker"]))
             return
         module = {"actuator": "edge.actuator", "control": "control", "page": "control.page"}[name]
         self.spawn(name, sys.executable, "-m", module, "--config", str(self.folder / f"{name}.toml"))
         if name == "actuator":
-            wait_for((self.folder / "actuator" / "edge.pub.json").exists)
+            until((self.folder / "actuator" / "edge.pub.json").exists)
         else:
-            wait_for(lambda: answers(f"http://localhost:{self.ports[name]}/healthz"))
+            until(lambda: answers(f"http://localhost:{self.ports[name]}/healthz"))
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)

@@ -27,10 +27,10 @@ def main() -> int:
         settings = load_page_settings(arguments.config)
         page = make_page(settings, load_bundle())
     except (SettingsError, ValueError) as error:
-        print(f"The approver's page did not start, so nobody can approve: {error}", file=sys.stderr)  # noqa: T201
+        print(f"The approver's page did not start, so nobody can approve: {error}", file=sys.stderr)
         return 2
     except BundleError as error:
-        print(f"The approver's page is not the reviewed one, so it is not served: {error}", file=sys.stderr)  # noqa: T201
+        print(f"The approver's page is not the reviewed one, so it is not served: {error}", file=sys.stderr)
         return 4
     uvicorn.run(
         page,

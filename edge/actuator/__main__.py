@@ -121,10 +121,10 @@ def main() -> int:
         else:
             run(config)
     except ValueError as error:
-        print(f"The actuator did not start, so no remote stop is possible: {error}", file=sys.stderr)  # noqa: T201
+        print(f"The actuator did not start, so no remote stop is possible: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (OSError, sqlite3.Error) as error:
-        print(f"The actuator cannot use its folder, so no remote stop is possible: {error}", file=sys.stderr)  # noqa: T201
+        print(f"The actuator cannot use its folder, so no remote stop is possible: {error}", file=sys.stderr)
         return EXIT_DISK
     return 0
 

@@ -28,7 +28,7 @@ class DigitalOutput:
         self._value, self._feedback = Path(value_path), Path(feedback_path)
         self._stop_level, self._stopped_level = stop_level, stopped_level
 
-    def stop(self, by: str) -> None:  # noqa: ARG002 - a contact has no memory for who asked
+    def stop(self, _by: str, /) -> None:
         """Set the line to its stop level."""
         try:
             with self._value.open("r+b", buffering=0) as line:

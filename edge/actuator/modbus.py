@@ -32,11 +32,11 @@ class ModbusCoil:
         self._coil, self._feedback = coil, feedback
         self._stop_value, self._stopped_value = stop_value, stopped_value
 
-    def stop(self, by: str) -> None:  # noqa: ARG002 - a coil has no memory for who asked
+    def stop(self, _by: str, /) -> None:
         """Write the coil once; a write without an answer is reported, not repeated."""
         client = self._client()
         try:
-            if not client.connect():  # type: ignore[no-untyped-call]
+            if not client.connect():
                 raise OutputError(f"{self._host}:{self._port} does not answer")
             answer = client.write_coil(self._coil, self._stop_value, device_id=self._unit)
             if answer.isError():
@@ -44,13 +44,13 @@ class ModbusCoil:
         except (ModbusException, OSError) as error:
             raise OutputError(str(error)) from error
         finally:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
     def observe(self) -> str:
         """Read the discrete input."""
         client = self._client()
         try:
-            if not client.connect():  # type: ignore[no-untyped-call]
+            if not client.connect():
                 return UNKNOWN
             answer = client.read_discrete_inputs(self._feedback, count=1, device_id=self._unit)
             if answer.isError():
@@ -59,7 +59,7 @@ class ModbusCoil:
         except (ModbusException, OSError):
             return UNKNOWN
         finally:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
     def _client(self) -> ModbusTcpClient:
         return ModbusTcpClient(self._host, port=self._port, timeout=TIMEOUT_S, retries=0)

@@ -34,7 +34,7 @@ class OpcUaMethod:
         self._object, self._method, self._state = object_id, method_id, state_id
         self._stopped_value = stopped_value
 
-    def stop(self, by: str) -> None:  # noqa: ARG002 - the server keeps its own audit of the call
+    def stop(self, _by: str, /) -> None:
         """Call the method once; a call without an answer is reported, not repeated."""
         try:
             with self._client() as client:

@@ -24,7 +24,7 @@ class OutputError(Exception):
 class Output(Protocol):
     """One machine's stop. Both calls return within a few seconds."""
 
-    def stop(self, by: str) -> None:
+    def stop(self, by: str, /) -> None:
         """Stop the machine; by: the proposal's id. Raises OutputError."""
         ...
 

@@ -35,7 +35,9 @@ class SensorClass(Protocol):
     SAMPLE: Mapping[str, Any]
     """A `[machine.sensor]` table that builds, for the documentation and for the shared laws."""
 
-    def from_config(self, plant: Plant, machine: Machine, config: Mapping[str, Any], folder: Path) -> Sensor:
+    def from_config(
+        self, plant: Plant, machine: Machine, config: Mapping[str, Any], folder: Path, /
+    ) -> Sensor:
         """The sensor of `machine`; raises ValueError with a sentence; connects to nothing."""
         ...
 

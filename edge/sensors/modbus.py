@@ -126,10 +126,11 @@ class ModbusSensor:
     @classmethod
     def from_config(
         cls,
-        plant: Plant,  # noqa: ARG003  # the same call for every sensor
+        _plant: Plant,
         machine: Machine,
         config: Mapping[str, Any],
-        folder: Path,  # noqa: ARG003
+        _folder: Path,
+        /,
     ) -> ModbusSensor:
         """The sensor of a machine. Raises SensorConfigError; connects to nothing."""
         settings = Settings(machine.id, config)
@@ -163,7 +164,7 @@ class ModbusSensor:
         """Connect. Raises SensorError."""
         client = ModbusTcpClient(self._host, port=self._port, timeout=self._timeout_s, retries=0)
         self._client = client
-        if not client.connect():  # type: ignore[no-untyped-call]
+        if not client.connect():
             raise SensorError(
                 f"No Modbus device answers at {self._host}:{self._port}. Check its power, cable and address."
             )
@@ -181,14 +182,14 @@ class ModbusSensor:
                 found.append(one.target.scalar(raw, now_ns))
         return tuple(found)
 
-    def acquire(self, n_samples: int, period_ns: int) -> bool:  # noqa: ARG002  # the same for every sensor
+    def acquire(self, _n_samples: int, _period_ns: int, /) -> bool:
         """A meter has no waveforms to give."""
         return False
 
     def close(self) -> None:
         """Close the connection."""
         if self._client is not None:
-            self._client.close()  # type: ignore[no-untyped-call]
+            self._client.close()
             self._client = None
 
     def _words(self, client: ModbusTcpClient, span: Span) -> list[int]:

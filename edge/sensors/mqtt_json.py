@@ -12,13 +12,12 @@ from typing import Any, ClassVar, Final
 from edge.sensors.protocol import SensorConfigError, Telemetry
 from edge.sensors.scaled import Scaled, WaveSource, scaled, wave_source
 from edge.sensors.settings import Settings
-from edge.sensors.subscription import Broker, Subscription, broker_of
+from edge.sensors.subscription import Broker, Listener, broker_of
 from edge.sensors.waves import waveform
 from ingest.contract.limits import MAX_BLOCK_SAMPLES, MAX_MESSAGE_BYTES, MAX_METRICS, MIN_BLOCK_SAMPLES
 from ingest.contract.plant import Machine, Plant
 from ingest.contract.values import Scalar, Waveform
 
-SECOND_NS: Final = 1_000_000_000
 NS_PER: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
@@ -35,7 +34,7 @@ class JsonSettings:
     time_unit: str = "s"
 
 
-class MqttJsonSensor:
+class MqttJsonSensor(Listener):
     """One message of the source becomes one message of the machine.
 
     `dropped` counts messages that waited too long, `rejected` those that held nothing usable.
@@ -51,54 +50,23 @@ class MqttJsonSensor:
     }
 
     def __init__(self, settings: JsonSettings) -> None:
+        super().__init__(settings.broker, (settings.topic,), settings.period_s)
         self.settings = settings
         self.rejected = 0
-        self._source = Subscription(settings.broker, (settings.topic,))
 
     @classmethod
     def from_config(
         cls,
-        plant: Plant,  # noqa: ARG003  # the same call for every sensor
+        _plant: Plant,
         machine: Machine,
         config: Mapping[str, Any],
         folder: Path,
+        /,
     ) -> MqttJsonSensor:
         """The sensor of a machine. Raises SensorConfigError; connects to nothing."""
         return cls(_settings(Settings(machine.id, config), folder))
 
-    @property
-    def period_ns(self) -> int:
-        """Nanoseconds to the next read; 0 while messages wait."""
-        return 0 if len(self._source) else round(self.settings.period_s * SECOND_NS)
-
-    @property
-    def exhausted(self) -> bool:
-        """A source never ends."""
-        return False
-
-    @property
-    def dropped(self) -> int:
-        """Messages that found no place to wait."""
-        return self._source.dropped
-
-    def open(self) -> None:
-        """Connect and subscribe. Raises SensorError."""
-        self._source.open()
-
-    def read(self, now_ns: int) -> Telemetry:
-        """The oldest message that waits; empty when none does. Raises SensorError."""
-        taken = self._source.take()
-        return self._telemetry(*taken, now_ns) if taken else ()
-
-    def acquire(self, n_samples: int, period_ns: int) -> bool:  # noqa: ARG002  # the same for every sensor
-        """The source decides what it measures."""
-        return False
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._source.close()
-
-    def _telemetry(self, topic: str, payload: bytes, now_ns: int) -> Telemetry:
+    def _heard(self, topic: str, payload: bytes, now_ns: int) -> Telemetry:
         try:
             document = json.loads(payload) if len(payload) <= MAX_MESSAGE_BYTES else None
         except (ValueError, RecursionError):

@@ -72,10 +72,11 @@ class OpcUaSensor:
     @classmethod
     def from_config(
         cls,
-        plant: Plant,  # noqa: ARG003  # the same call for every sensor
+        _plant: Plant,
         machine: Machine,
         config: Mapping[str, Any],
         folder: Path,
+        /,
     ) -> OpcUaSensor:
         """The sensor of a machine. Raises SensorConfigError; connects to nothing."""
         settings = Settings(machine.id, config)
@@ -152,7 +153,7 @@ class OpcUaSensor:
             )
         return (*self._waveforms(good, now_ns), *self._scalars(good, now_ns))
 
-    def acquire(self, n_samples: int, period_ns: int) -> bool:  # noqa: ARG002  # the same for every sensor
+    def acquire(self, _n_samples: int, _period_ns: int, /) -> bool:
         """The server decides what it measures."""
         return False
 

@@ -40,7 +40,7 @@ class Sensor(Protocol):
     def read(self, now_ns: int) -> Telemetry:
         """What the machine says at `now_ns` (sensor time, Unix ns); empty when there is nothing new."""
 
-    def acquire(self, n_samples: int, period_ns: int) -> bool:
+    def acquire(self, n_samples: int, period_ns: int, /) -> bool:
         """The host asks for longer or denser waveforms; 0 goes back to the configuration.
 
         Returns False when the source cannot do otherwise than it does.

@@ -62,10 +62,11 @@ class RecordingSensor:
     @classmethod
     def from_config(
         cls,
-        plant: Plant,  # noqa: ARG003  # the same call for every sensor
+        _plant: Plant,
         machine: Machine,
         config: Mapping[str, Any],
         folder: Path,
+        /,
     ) -> RecordingSensor:
         """The sensor of a machine. Raises SensorConfigError; opens nothing."""
         return cls(_settings(Settings(machine.id, config), folder))
@@ -114,7 +115,7 @@ class RecordingSensor:
         self._finished = self._next >= len(frames)
         return self._telemetry(frame, self._start_ns)
 
-    def acquire(self, n_samples: int, period_ns: int) -> bool:  # noqa: ARG002  # the same for every sensor
+    def acquire(self, _n_samples: int, _period_ns: int, /) -> bool:
         """What is recorded cannot be taken otherwise."""
         return False
 

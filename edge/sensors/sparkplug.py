@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from edge.sensors.protocol import SensorConfigError, Telemetry
 from edge.sensors.scaled import Scaled, WaveSource, scaled, wave_source
 from edge.sensors.settings import Settings
-from edge.sensors.subscription import Broker, Subscription, broker_of
+from edge.sensors.subscription import SECOND_NS, Broker, Listener, broker_of
 from ingest.contract import channels as ch
 from ingest.contract.limits import MAX_BLOCK_SAMPLES, MAX_METRICS, MIN_BLOCK_SAMPLES
 from ingest.contract.metrics import Channel, DataType, Metric, add_metric, number
@@ -24,7 +24,6 @@ from ingest.contract.sparkplug_b_pb2 import Payload
 from ingest.contract.topics import NAMESPACE, Kind
 from ingest.contract.values import SAMPLE_BYTES, Scalar, Waveform
 
-SECOND_NS: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 BIRTHS: Final = frozenset({Kind.NBIRTH, Kind.DBIRTH})
 DATA: Final = frozenset({Kind.NDATA, Kind.DDATA})
@@ -45,7 +44,7 @@ class SparkplugSettings:
     period_s: float = 1.0
 
 
-class SparkplugSensor:
+class SparkplugSensor(Listener):
     """Data of one device; one of its messages becomes one of ours.
 
     Metrics travel by alias after a birth. A device that was born before we listened is asked for a rebirth,
@@ -62,65 +61,41 @@ class SparkplugSensor:
     }
 
     def __init__(self, settings: SparkplugSettings) -> None:
-        self.settings = settings
-        self.rejected = 0
         topic = f"{NAMESPACE}/{settings.group}/+/{settings.node}"
         topic = f"{topic}/{settings.device}" if settings.device else topic
-        self._source = Subscription(settings.broker, (topic,))
+        super().__init__(settings.broker, (topic,), settings.period_s)
+        self.settings = settings
+        self.rejected = 0
         self._birth: Birth | None = None
         self._ask_after_ns = 0
 
     @classmethod
     def from_config(
         cls,
-        plant: Plant,  # noqa: ARG003  # the same call for every sensor
+        _plant: Plant,
         machine: Machine,
         config: Mapping[str, Any],
         folder: Path,
+        /,
     ) -> SparkplugSensor:
         """The sensor of a machine. Raises SensorConfigError; connects to nothing."""
         return cls(_settings(Settings(machine.id, config), folder))
 
-    @property
-    def period_ns(self) -> int:
-        """Nanoseconds to the next read; 0 while messages wait."""
-        return 0 if len(self._source) else round(self.settings.period_s * SECOND_NS)
-
-    @property
-    def exhausted(self) -> bool:
-        """A source never ends."""
-        return False
-
-    @property
-    def dropped(self) -> int:
-        """Messages that found no place to wait."""
-        return self._source.dropped
-
     def open(self) -> None:
         """Connect and subscribe. Raises SensorError."""
-        self._source.open()
+        super().open()
         self._ask_after_ns = 0
 
-    def read(self, now_ns: int) -> Telemetry:
-        """The oldest message that waits; empty when none does. Raises SensorError."""
-        taken = self._source.take()
-        if taken is None:
-            if self._birth is None:
-                self._ask_for_rebirth(now_ns)
-            return ()
-        topic, raw = taken
+    def _heard(self, topic: str, payload: bytes, now_ns: int) -> Telemetry:
         kind = topic.split("/")[2]
         if kind in BIRTHS:
-            return self._be_born(raw, now_ns)
-        return self._data(raw, now_ns) if kind in DATA else ()
+            return self._be_born(payload, now_ns)
+        return self._data(payload, now_ns) if kind in DATA else ()
 
-    def acquire(self, n_samples: int, period_ns: int) -> bool:  # noqa: ARG002  # the same for every sensor
-        """The source decides what it measures."""
-        return False
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._source.close()
+    def _silence(self, now_ns: int) -> Telemetry:
+        if self._birth is None:
+            self._ask_for_rebirth(now_ns)
+        return ()
 
     def _be_born(self, raw: bytes, now_ns: int) -> Telemetry:
         """A birth names the metrics, and tells their values of now."""

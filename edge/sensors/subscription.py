@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.sensors.protocol import SensorError
+from edge.sensors.protocol import SensorError, Telemetry
 from edge.sensors.settings import Settings
 
+SECOND_NS: Final = 1_000_000_000
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 MAX_WAITING: Final = 1_000
 """Messages that may wait for the next reads; the oldest goes first, and is counted."""
@@ -143,3 +145,54 @@ class Subscription:
             while len(self._waiting) > MAX_WAITING or self._n_bytes > MAX_WAITING_BYTES:
                 self._n_bytes -= len(self._waiting.popleft()[1])
                 self.dropped += 1
+
+
+class Listener(ABC):
+    """The part that every sensor on somebody else's broker shares: what is heard waits, and is read in order.
+
+    `dropped` counts messages that waited too long. A sensor says what a message means in `_heard`.
+    """
+
+    def __init__(self, broker: Broker, topics: Sequence[str], period_s: float) -> None:
+        self._source = Subscription(broker, topics)
+        self._period_ns = round(period_s * SECOND_NS)
+
+    @property
+    def period_ns(self) -> int:
+        """Nanoseconds to the next read; 0 while messages wait."""
+        return 0 if len(self._source) else self._period_ns
+
+    @property
+    def exhausted(self) -> bool:
+        """A source never ends."""
+        return False
+
+    @property
+    def dropped(self) -> int:
+        """Messages that found no place to wait."""
+        return self._source.dropped
+
+    def open(self) -> None:
+        """Connect and subscribe. Raises SensorError."""
+        self._source.open()
+
+    def read(self, now_ns: int) -> Telemetry:
+        """The oldest message that waits; empty when none does. Raises SensorError."""
+        taken = self._source.take()
+        return self._heard(*taken, now_ns) if taken else self._silence(now_ns)
+
+    def acquire(self, _n_samples: int, _period_ns: int, /) -> bool:
+        """The source decides what it measures."""
+        return False
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._source.close()
+
+    @abstractmethod
+    def _heard(self, topic: str, payload: bytes, now_ns: int) -> Telemetry:
+        """What a message says of the machine."""
+
+    def _silence(self, _now_ns: int) -> Telemetry:
+        """Nothing waits."""
+        return ()

@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playw
 
 from control.enrolment import enrol_passkey
 from control.roster import publish
-from tests.approval_processes import SITE, Stack, wait_for
+from tests.approval_processes import SITE, Stack
+from tests.waiting import until
 
 pytestmark = pytest.mark.full
 CHROMIUM = Path("/usr/bin/chromium")
@@ -118,7 +119,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 def shown_code(stack: Stack, machine: str) -> str:
     path = stack.folder / "panel" / f"{machine}.json"
-    return str(wait_for(lambda: json.loads(path.read_text()).get("presence")))
+    return str(until(lambda: json.loads(path.read_text()).get("presence")))
 
 
 def test_two_persons_stop_a_critical_machine_with_passkeys_and_the_code(
@@ -131,7 +132,7 @@ def test_two_persons_stop_a_critical_machine_with_passkeys_and_the_code(
         one.login()
     stack.request("kiln-1", "first")
     code = shown_code(stack, "kiln-1")
-    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    until(lambda: budi.page.locator("[data-id]").count() == 1)
 
     budi.open("kiln-1")
     assert budi.page.locator("#label").text_content() == "Kiln-1"
@@ -166,7 +167,7 @@ def test_one_person_with_two_keys_is_refused(browser: Browser, stack: Stack) -> 
     assert budi.page.locator("#enrolment").text_content() != first
     budi.login()
     stack.request("mill-1", "first")
-    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    until(lambda: budi.page.locator("[data-id]").count() == 1)
     budi.open("mill-1")
     budi.hold()
     budi.page.locator("#mine").wait_for()
@@ -181,7 +182,7 @@ def test_the_page_refuses_a_lying_control_server(browser: Browser, stack: Stack,
     budi.enrol("budi", "approver")
     budi.login()
     stack.request("fan-1", "first")
-    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    until(lambda: budi.page.locator("[data-id]").count() == 1)
 
     def swap(route: Route) -> None:
         """A control server that shows fan-1 and wants kiln-1 signed, or a ticket not of the edge."""
@@ -219,7 +220,7 @@ def test_a_thousand_random_taps_approve_nothing(browser: Browser, stack: Stack) 
     budi.enrol("budi", "approver")
     budi.login()
     stack.request("fan-1", "first")
-    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    until(lambda: budi.page.locator("[data-id]").count() == 1)
     budi.open("fan-1")
     here = budi.page.url
     dice = random.Random(7)
@@ -263,7 +264,7 @@ def test_every_screen_is_accessible_and_fits_a_small_phone(
         budi.page.locator("main h1").wait_for()
         check(f"empty {route}")
     stack.request("kiln-1", "first")
-    wait_for(lambda: budi.page.locator("[data-id]").count() == 1)
+    until(lambda: budi.page.locator("[data-id]").count() == 1)
     check("list")
     budi.open("kiln-1")
     check("review")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
-from tests.approval_processes import Stack, wait_for
+from tests.approval_processes import Stack
+from tests.waiting import until
 
 
 def test_a_stop_walks_through_all_processes(tmp_path: Path) -> None:
     with Stack(tmp_path, {"budi": "approver"}) as stack:
         budi = stack.technician("budi")
         stack.request("fan-1", "first")
-        (shown,) = wait_for(lambda: [one for one in budi.proposals() if one["state"] == "awaiting"])
+        (shown,) = until(lambda: [one for one in budi.proposals() if one["state"] == "awaiting"])
         assert not stack.stopped("fan-1")
         budi.approve(shown["id"])
-        wait_for(lambda: budi.proposal(shown["id"])["state"] == "confirmed")
+        until(lambda: budi.proposal(shown["id"])["state"] == "confirmed")
         assert stack.stopped("fan-1")
         stack.kill("broker")
         stack.start("broker")
@@ -26,6 +27,6 @@ def test_a_stop_walks_through_all_processes(tmp_path: Path) -> None:
             stack.request("mill-1", f"again-{next(keys)}")
             return [one for one in budi.proposals() if one["state"] == "awaiting"]
 
-        (shown,) = wait_for(asked, 60)
+        (shown,) = until(asked)
         assert budi.reject(shown["id"], "not today")["state"] == "denied"
         assert not stack.stopped("mill-1")

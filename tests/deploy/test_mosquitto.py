@@ -20,11 +20,11 @@ import pytest
 from ingest.host import Host
 from ingest.mqtt import Link, broker_of
 from mitra.accounts import Account, accounts
+from tests.waiting import WAIT_S
 
 SITE = "plant-1"
 DEPLOY = Path(__file__).parents[2] / "deploy"
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-WAIT_S = 15.0
 
 
 def make_acl() -> ModuleType:

@@ -26,24 +26,11 @@ from ingest.contract.rejected import Rejected
 from ingest.contract.sparkplug_b_pb2 import Payload
 from ingest.contract.topics import Kind, parse_topic, state_topic
 from ingest.contract.values import Gap, Message
+from mitra.supervisor import free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 NATS = Path(sys.executable).with_name("nats-server")
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
-    """Wait for a condition with a deadline."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Broker:
@@ -237,7 +224,7 @@ class AgentProcess:
             self.process.wait()
             self.process = None
 
-    def stop(self, seconds: float = 15.0) -> int:
+    def stop(self, seconds: float = 60.0) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(seconds)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from edge.outbox import counts
 from edge.status import read_status
+from tests.waiting import until
 
 Make = Callable[..., Any]
-
-
-def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
 
 
 def test_what_is_made_reaches_the_host_once_and_is_then_forgotten(make_host: Make, make_agent: Make) -> None:
     host, agent = make_host(), make_agent()
     agent.start()
-    wait(lambda: len(host.made()) > 40)
+    until(lambda: len(host.made()) > 40)
     assert agent.stop() == 0
-    wait(lambda: host.counts["NDEATH"] == 1)
+    until(lambda: host.counts["NDEATH"] == 1)
     tally = counts(agent.data / "outbox.db")
     assert tally.holds
     assert tally.committed > 20
@@ -42,7 +35,7 @@ def test_nothing_is_lost_when_the_agent_is_killed_again_and_again(make_host: Mak
     for i in range(3):
         seen = len(host.made())
         agent.start()
-        wait(lambda seen=seen: len(host.made()) > seen + 40)
+        until(lambda seen=seen: len(host.made()) > seen + 40)
         if i < 2:
             agent.kill()
     agent.stop()

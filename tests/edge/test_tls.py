@@ -7,8 +7,6 @@ import getpass
 import ipaddress
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.waiting import until
 
 pytestmark = pytest.mark.full
 NOW = datetime.datetime.now(datetime.UTC)
@@ -65,13 +65,6 @@ class Authority:
         return self._write(f"{name}.crt", self._signed(subject, key)), key_file
 
 
-def wait(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.02)
-
-
 def test_certificates_on_both_sides(tmp_path: Path, broker: Any, make_host: Any, make_agent: Any) -> None:
     if shutil.which("mosquitto") is None:
         pytest.skip("mosquitto is not installed")
@@ -90,17 +83,17 @@ def test_certificates_on_both_sides(tmp_path: Path, broker: Any, make_host: Any,
     with (tmp_path / "tls.log").open("wb") as log:
         process = subprocess.Popen(["mosquitto", "-c", str(config)], stdout=log, stderr=log)
     try:
-        wait(lambda: broker.answers_at(plain) and broker.answers_at(secure))
+        until(lambda: broker.answers_at(plain) and broker.answers_at(secure))
         host = make_host(plain)
         url = f"mqtts://127.0.0.1:{secure}"
         agent = make_agent(plain, broker=url, ca=str(plant.file), cert=str(fake), key=str(fake_key))
         agent.start()
-        wait(lambda: "broker_away" in agent.log())
+        until(lambda: "broker_away" in agent.log())
         agent.kill()
         assert host.made() == []
         agent = make_agent(plain, broker=url, ca=str(plant.file), cert=str(gateway), key=str(gateway_key))
         agent.start()
-        wait(lambda: len(host.made()) > 20)
+        until(lambda: len(host.made()) > 20)
         assert agent.stop() == 0
     finally:
         process.kill()

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -27,17 +27,11 @@ from ingest.contract.rows import FeatureRow, Outputs
 from ingest.influx import Follower, Influx, InfluxError, flux_query, flux_text, read_rows
 from ingest.journal.entry import Intake
 from ingest.journal.journal import Journal
+from tests.waiting import until
 
 S = 1_000_000_000
 VICTORIA = shutil.which("victoria-metrics") or "/usr/bin/victoria-metrics"
 NAMES = ("x.rms_g", "Power/Active", "odd, name=1")
-
-
-def wait(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.02)
 
 
 def fill(journal: Journal, from_s: int, n_rows: int) -> None:
@@ -127,13 +121,13 @@ def test_rows_are_followed_once_over_restarts_and_outages(tmp_path: Path, stub: 
     follower = Follower(journal, influx(stub, batch_rows=10))
     Stub.status = 503
     follower.start()
-    wait(lambda: follower.counters["failures"] >= 2)
+    until(lambda: follower.counters["failures"] >= 2)
     assert "503" in follower.waiting_for
     began = time.monotonic()
     fill(journal, 200, 5)  # the journal does not wait for InfluxDB
     assert time.monotonic() - began < 1.0
     Stub.status = 204
-    wait(lambda: follower.counters["written"] == 30)
+    until(lambda: follower.counters["written"] == 30)
     follower.stop()
     again = Follower(journal, influx(stub))
     fill(journal, 300, 1)
@@ -161,7 +155,7 @@ def test_wrong_credentials_are_told(tmp_path: Path, stub: str) -> None:
     follower = Follower(journal, influx(stub))
     Stub.status = 401
     follower.start()
-    wait(lambda: "token" in follower.waiting_for)
+    until(lambda: "token" in follower.waiting_for)
     follower.stop()
 
 
@@ -223,10 +217,10 @@ def test_a_real_server_that_speaks_the_v2_interface_holds_every_value(tmp_path: 
         fill(journal, start, 100)
         follower = Follower(journal, influx(url, batch_rows=32))
         follower.start()
-        wait(lambda: follower.counters["written"] == 100, 30.0)
+        until(lambda: follower.counters["written"] == 100)
         follower.stop()
         query = urllib.parse.urlencode({"match[]": '{machine="pump-1"}'})
-        wait(lambda: len(_exported(f"{url}/api/v1/export?{query}")) == 3, 30.0)
+        until(lambda: len(_exported(f"{url}/api/v1/export?{query}")) == 3)
         found = _exported(f"{url}/api/v1/export?{query}")
         assert found["mitra_x.rms_g"] == [float(i) for i in range(100)]
         assert found["mitra_odd, name=1"] == [float(-i) for i in range(100)]

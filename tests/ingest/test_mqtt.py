@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -25,22 +25,10 @@ from ingest.mqtt import Broker, BrokerError, Link, broker_of
 from ingest.stream import Stream
 from mitra.accounts import accounts, passwords
 from mitra.broker import BrokerFiles, prepare
+from mitra.supervisor import free_port
+from tests.waiting import WAIT_S, until
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-WAIT_S = 15.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.01)
 
 
 def listening(port: int) -> bool:
@@ -57,7 +45,7 @@ class Server:
 
     def start(self) -> Server:
         self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait(lambda: listening(self.port))
+        until(lambda: listening(self.port))
         return self
 
     def kill(self) -> None:
@@ -168,14 +156,14 @@ class Analytics:
 def test_telemetry_is_committed_and_the_host_says_when_it_is_there(server: Server, tmp_path: Path) -> None:
     analytics = Analytics(server, tmp_path)
     edge = Edge(server)
-    wait(lambda: edge.states() == [True])
+    until(lambda: edge.states() == [True])
     edge.say(*nbirth())
     edge.say(*dbirth(1))
     for key in range(100):
         edge.say(*ddata(message(time.time_ns(), key=key), (key + 2) % 256))
-    wait(lambda: edge.told() == 99)
+    until(lambda: edge.told() == 99)
     analytics.stop()
-    wait(lambda: edge.states()[-1] is False)
+    until(lambda: edge.states()[-1] is False)
     edge.close()
 
 
@@ -184,14 +172,14 @@ def test_a_host_that_dies_is_declared_offline_and_a_broker_that_dies_is_found_ag
 ) -> None:
     analytics = Analytics(server, tmp_path)
     server.kill()
-    wait(lambda: not analytics.link.is_open)
+    until(lambda: not analytics.link.is_open)
     server.start()
     assert analytics.link.wait_open(WAIT_S)
     edge = Edge(server)
-    wait(lambda: bool(edge.states()) and edge.states()[-1])
+    until(lambda: bool(edge.states()) and edge.states()[-1])
     analytics.link._stopping.set()
     analytics.link._close()  # no goodbye: the broker publishes the will
-    wait(lambda: edge.states()[-1] is False)
+    until(lambda: edge.states()[-1] is False)
     edge.close()
     analytics.inbox.stop()
     analytics.thread.join(WAIT_S)

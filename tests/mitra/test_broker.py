@@ -12,9 +12,9 @@ import pytest
 from mitra.accounts import accounts, passwords
 from mitra.broker import BrokerFiles, prepare, subject
 from mitra.supervisor import Program, Supervisor, free_port, listens
+from tests.waiting import WAIT_S
 
 SITE, GATEWAY, OTHER = "plant-1", "gw-1", "gw-2"
-WAIT_S = 15.0
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mitra.watchman import Held, end
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SUPERVISOR = """
@@ -37,15 +37,6 @@ while True:
     (folder / "pids.new").replace(folder / "pids")
     time.sleep(0.05)
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def runs(pid: int) -> bool:

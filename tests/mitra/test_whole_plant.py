@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from mitra.demo import Demo, DemoRequest, prepare, receipts_of
 from mitra.technicians import Script
+from tests.waiting import until
 
 WAIT_S = 120.0
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {WAIT_S:g} s"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")

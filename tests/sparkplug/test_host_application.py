@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,13 +32,13 @@ from ingest.host import Host, HostPolicy, Missing, NodeChanged, Refused, Send, T
 from ingest.journal.entry import Intake, RunChange
 from ingest.mqtt import Broker, Link
 from ingest.watermark import Watermarks
+from tests.waiting import WAIT_S, until
 
 HERE = Path(__file__).parent
 SITE, NODE, HOST_ID = "plant-1", "gw-1", "mitra"
 S = 1_000_000_000
 NOW = 1_700_000_000 * S
 CHANNELS = (Channel("Power/Active", DataType.DOUBLE, 4), Channel("power/active", DataType.DOUBLE, 5))
-WAIT_S = 10.0
 
 
 def nbirth(bdseq: int = 1, seq: int = 0) -> tuple[str, bytes]:
@@ -315,13 +315,6 @@ class Wire:
         return found
 
 
-def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never became true"
-        time.sleep(0.01)
-
-
 @pytest.fixture(params=["3.1.1", "5"])
 def wired(request: pytest.FixtureRequest) -> Iterator[tuple[Wire, Link]]:
     wire = Wire().start()
@@ -329,7 +322,7 @@ def wired(request: pytest.FixtureRequest) -> Iterator[tuple[Wire, Link]]:
     link = Link(broker, Host(SITE, HOST_ID), "host")
     link.start(lambda _messages: None)
     assert link.wait_open(WAIT_S)
-    wait(lambda: len(wire.states()) == 1)
+    until(lambda: len(wire.states()) == 1)
     yield wire, link
     link.stop()
     wire.listener.close()
@@ -398,7 +391,7 @@ def test_it_says_that_it_goes_before_it_goes(wired: tuple[Wire, Link]) -> None:
     """
     wire, link = wired
     link.stop()
-    wait(lambda: any(kind == 14 for kind, _, _ in wire.packets))
+    until(lambda: any(kind == 14 for kind, _, _ in wire.packets))
     kinds = [kind for kind, _, _ in wire.packets]
     qos, retain, _, payload = wire.states()[-1]
     assert (qos, retain, payload["online"]) == (1, True, False)

@@ -15,12 +15,7 @@ from edge.actuator.digital import DigitalOutput
 from edge.actuator.modbus import ModbusCoil
 from edge.actuator.opcua import OpcUaMethod
 from edge.actuator.outputs import OUTPUTS, OutputError, Simulated, make_output
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+from mitra.supervisor import free_port
 
 
 def test_every_line_of_the_table_can_be_loaded() -> None:

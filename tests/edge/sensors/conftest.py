@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.contract.plant import Plant, parse_plant
+from mitra.supervisor import free_port as a_free_port
 
 PLANT = """
 [plant]
@@ -54,9 +54,7 @@ def plant_with() -> Callable[..., Plant]:
 @pytest.fixture
 def free_port() -> int:
     """A TCP port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return a_free_port()
 
 
 class Broker:

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,18 +25,10 @@ from mitra.layout import Layout
 from mitra.serving import read_serving
 from mitra.supervisor import Program, Supervisor, free_port, listens
 from tests.mitra.commands.terminal import mitra
+from tests.waiting import until
 
-WAIT_S = 120.0
 SITE, GATEWAY = "my-plant", "gw-1"
-
-
-def until(condition: Callable[[], bool], seconds: float = WAIT_S) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
+pytestmark = pytest.mark.timeout(400)  # several starts of a whole plant, each with kernels to compile
 
 
 def ports() -> tuple[str, ...]:
@@ -120,7 +112,7 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
             said = mitra("status", "--data", data, "--json")
             return said.code == 0 and said.data["counters"].get("stored_messages", 0) > 0
 
-        assert until(all_well), mitra("status", "--data", data).err
+        until(all_well)
         seen = mitra("status", "--data", data, "--json").data
         assert seen["problems"] == []
         assert set(seen["serving"]["alive"]) == {

@@ -24,26 +24,15 @@ from typing import Any
 import pytest
 import tomli_w
 
+from mitra.supervisor import free_port
+from tests.waiting import until
+
 pytestmark = pytest.mark.full
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 BIN = Path(sys.executable).parent
 SITE = "plant-1"
-
-
-def until(condition: Callable[[], Any], seconds: float = 40.0, what: str = "") -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"not in time: {what}"
-        time.sleep(0.05)
-    return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Program:
@@ -93,7 +82,7 @@ class Program:
         if self.process.poll() is None and self.process.stdin is not None:
             self.process.stdin.close()
             try:
-                self.process.wait(10)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.pipeline import PER_GATEWAY, SITE, plant_file, rss_mb
 from benchmarks.senders import CHANNELS, NODE_BIRTH, Template, varint
+from benchmarks.whole_path import PER_GATEWAY, SITE, plant_file, rss_mb
 from ingest.contract.payload import write_birth
 from ingest.contract.plant import parse_plant
 from ingest.contract.topics import Kind, device_topic, node_topic

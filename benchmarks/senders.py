@@ -131,11 +131,11 @@ class Gateway:
 
     def publish(self, topic: bytes, *parts: bytes | bytearray) -> None:
         """QoS 0, not retained; waits while the broker does not take it."""
-        body = 2 + len(topic) + sum(len(part) for part in parts)
-        head = b"\x30" + _length(body) + struct.pack(">H", len(topic)) + topic
-        self.sock.sendall(head)
-        for part in parts:
-            self.sock.sendall(part)
+        n_parts = sum(len(part) for part in parts)
+        head = b"\x30" + _length(2 + len(topic) + n_parts) + struct.pack(">H", len(topic)) + topic
+        n_sent = self.sock.sendmsg((head, *parts))  # one system call, and no copy to join them
+        if n_sent < len(head) + n_parts:
+            self.sock.sendall(b"".join((head, *parts))[n_sent:])
 
     def next_seq(self) -> int:
         """Sparkplug's sequence number."""
@@ -216,7 +216,7 @@ def open_gateway(port: int, site: str, node: str, machines: list[str], login: tu
 
 
 def main() -> int:
-    """Read a job from stdin, send a phase at each further line, and print what was sent."""
+    """Read a job from stdin, then a phase from each further line, and print what was sent."""
     job = json.loads(sys.stdin.readline())
     logins = job["logins"]
     gateways = [
@@ -230,10 +230,9 @@ def main() -> int:
         selector.register(gateway.sock, selectors.EVENT_READ, gateway)
     time.sleep(job["settle_s"])
     print(json.dumps({"ready": True}), flush=True)
-    for phase in job["phases"]:
-        if not sys.stdin.readline():
-            break
-        print(json.dumps(_send(gateways, templates, selector, phase, job["window"])), flush=True)
+    for line in sys.stdin:
+        sent = _send(gateways, templates, selector, json.loads(line), job["window"])
+        print(json.dumps(sent), flush=True)
     return 0
 
 

@@ -11,6 +11,7 @@ import signal
 import sys
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
@@ -20,9 +21,10 @@ import msgspec
 from ingest.acquire import Acquire
 from ingest.contract.actions import Action
 from ingest.contract.approval.topics import request_topic
+from ingest.contract.batch import Batch
 from ingest.contract.ids import ID_PATTERN
 from ingest.contract.plant import Plant
-from ingest.contract.rows import FeatureRow, StopAdvice
+from ingest.contract.rows import FeatureRow, Outputs, StopAdvice
 from ingest.desk import Desk
 from ingest.gate import Gate
 from ingest.host import Host, Send
@@ -31,14 +33,17 @@ from ingest.influx import Follower, Influx
 from ingest.journal.journal import Journal, JournalError
 from ingest.keeper import Keeper
 from ingest.metrics import MetricsFile
-from ingest.mqtt import BrokerError, Link, broker_of
+from ingest.mqtt import Broker, BrokerError, Link, broker_of
 from ingest.snapshots import Snapshots
 from ingest.stream import Stream, StreamPolicy
 from mitra.exits import EXIT_CODES, PersonError
 from mitra.influx_file import InfluxTable
 from mitra.layout import make_folder, read_plant
+from mitra.live_models import LiveModels
+from mitra.models_file import MODELS_FILE, ModelsFile
 from mitra.requests import request_of
 from mitra.workers import MAX_WORKERS, Workers, automatic
+from models.settings import DETECTORS
 from models.stream import Settings, StreamState, dump, load, new_state, replay, warm_up
 
 log = logging.getLogger("mitra.analytics")
@@ -52,7 +57,8 @@ class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     broker: `mqtt://user:password@host:1883` or `mqtts://`; journal, desk: databases; history, registry:
     folders; ready: a file made once telemetry can be received; profile: how fast the models learn (`backtest`
     takes the first `baseline_rows` rows of each machine as its baseline); workers: threads that make
-    features, 0 for half of the cores.
+    features, 0 for half of the cores; detectors: of the panel; live_every_s: how often the registry's models
+    score the newest rows.
     """
 
     plant: str
@@ -73,13 +79,19 @@ class AnalyticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     workers: Annotated[int, msgspec.Meta(ge=0, le=MAX_WORKERS)] = 0
     max_blocks: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 64
     max_wait_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 5.0
+    detectors: tuple[str, ...] = DETECTORS[:2]
+    live_every_s: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 60.0
 
     @property
     def settings(self) -> Settings:
-        """What the models are told."""
+        """What the models are told. Raises PersonError."""
+        profile = Settings.demo() if self.profile == "demo" else Settings()
         if self.profile == "backtest":
-            return Settings.backtest(self.baseline_rows)
-        return Settings.demo() if self.profile == "demo" else Settings()
+            profile = Settings.backtest(self.baseline_rows)
+        try:
+            return replace(profile, detectors=self.detectors)
+        except ValueError as error:
+            raise PersonError("setting", f"The models cannot run so: {error}.") from error
 
 
 def load_config(path: Path) -> AnalyticsConfig:
@@ -114,18 +126,34 @@ def follower_of(journal: Journal, table: InfluxTable | None) -> Follower | None:
     return follower
 
 
+def broker_from(config: AnalyticsConfig) -> Broker:
+    """The broker, and the files that vouch for both sides. Raises ValueError."""
+    files = {
+        f"{name}_file": Path(path)
+        for name, path in (("ca", config.ca), ("cert", config.cert), ("key", config.key))
+        if path
+    }
+    return broker_of(config.broker, version=config.mqtt_version, **files)
+
+
+def wait_for(link: Link, broker: Broker) -> None:
+    """Give the broker a moment; without it the server goes on and says so."""
+    if not link.wait_open(FIRST_OPEN_S):
+        log.warning(
+            "no_broker host=%s port=%s: nothing is received until it is there; trying on. %s",
+            broker.host,
+            broker.port,
+            link.refusal,
+        )
+
+
 def run(config: AnalyticsConfig) -> None:
     """Serve until SIGTERM or SIGINT."""
     plant = read_plant(Path(config.plant))
     server = make_folder(Path(config.journal).parent)
     warm_up()
     settings = config.settings
-    files = {
-        f"{name}_file": Path(path)
-        for name, path in (("ca", config.ca), ("cert", config.cert), ("key", config.key))
-        if path
-    }
-    broker = broker_of(config.broker, version=config.mqtt_version, **files)
+    broker = broker_from(config)
     journal = Journal(Path(config.journal))
     host = Host(plant.site, config.host_id)
     link = Link(broker, host, client_id=f"mitra-{config.host_id}")
@@ -144,12 +172,20 @@ def run(config: AnalyticsConfig) -> None:
             )
         return True
 
-    workers = Workers(config.workers or automatic())
+    live = LiveModels(Path(config.registry), config.live_every_s)
+    workers = Workers(config.workers or automatic(), live.attach)
+    told = ModelsFile(server / MODELS_FILE, live)
     log.info("workers n=%d", workers.workers)
+
+    def update(state: StreamState, batch: Batch) -> tuple[StreamState, Outputs]:
+        state, outputs = workers.update(state, batch)
+        told.consider(state, batch.now_ns)
+        return state, outputs
+
     stream = Stream(
         inbox,
         journal,
-        workers.update,
+        update,
         new_state(plant, settings),
         snapshots=snapshots_of(server / "snapshots", plant, settings),
         on_advice=ask,
@@ -167,16 +203,12 @@ def run(config: AnalyticsConfig) -> None:
     keeper.start()
     follower = follower_of(journal, config.influx)
     link.start(inbox.offer_many)
-    if not link.wait_open(FIRST_OPEN_S):
-        log.warning(
-            "no_broker host=%s port=%s: nothing is received until it is there; trying on. %s",
-            broker.host,
-            broker.port,
-            link.refusal,
-        )
+    wait_for(link, broker)
     if config.ready:
         Path(config.ready).touch()
+    live.start()
     stream.run()
+    live.stop()
     workers.close()
     link.stop()
     if follower is not None:

@@ -8,7 +8,7 @@ fall on its own (docs/decisions/0007).
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ingest.contract.batch import Batch
@@ -46,18 +46,23 @@ class Workers:
     """`update` is `models.stream.update`, to the bit, with features on as many threads as wanted.
 
     What features remember is each machine's own, and rows are judged in the order of their messages: so the
-    number of workers changes nothing but the time it takes. Raises ValueError for a number out of range.
+    number of workers changes nothing but the time it takes. also: what is said beside the features, before
+    rows are judged and stored. Raises ValueError for a number out of range.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(
+        self,
+        workers: int,
+        also: Callable[[tuple[FeatureRow, ...]], tuple[FeatureRow, ...]] = lambda rows: rows,
+    ) -> None:
         if not 1 <= workers <= MAX_WORKERS:
             raise ValueError(f"workers must be in 1..{MAX_WORKERS}, got {workers}")
-        self.workers = workers
+        self.workers, self._also = workers, also
         self._pool = ThreadPoolExecutor(workers - 1, "features") if workers > 1 else None
 
     def update(self, state: StreamState, batch: Batch) -> tuple[StreamState, Outputs]:
         """Features of the messages, then `judge`."""
-        rows = self._rows(state, batch.messages)
+        rows = self._also(self._rows(state, batch.messages))
         state, judgements, alarms, advice = judge(state, rows, batch.actions, batch.now_ns)
         return state, Outputs(rows, judgements, alarms, advice)
 

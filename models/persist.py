@@ -18,6 +18,7 @@ from features import rounds
 from ingest.contract.plant import Plant
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
+from models.online.drift_watch import N_LEVELS, DriftWatch
 from models.online.layout import slots_from_names
 from models.online.memory import MAX_REGIMES, Memory
 from models.online.panel_memory import Panel
@@ -64,6 +65,15 @@ class SavedEffect(msgspec.Struct, frozen=True):
     shift: Array | None
 
 
+class SavedDrift(msgspec.Struct, frozen=True):
+    """`drift_watch.DriftWatch`; count and state have N_LEVELS entries a machine."""
+
+    due_ns: list[int]
+    count: Array
+    state: Array
+    found: list[tuple[int, str, str, float, float]]
+
+
 class Saved(msgspec.Struct, frozen=True):
     """All of a state but the plant file."""
 
@@ -84,14 +94,16 @@ class Saved(msgspec.Struct, frozen=True):
     lives: dict[str, RemainingLife]
     actions_seen: list[str]
     champion: str
+    drift: SavedDrift
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
     rounds: dict[str, bytes] = {}
 
 
 def _without_panel(tables: dict[str, Any]) -> dict[str, Any]:
-    """Version 1 knew no panel and no champion: the panel starts in warm-up."""
-    return {**tables, "panel": {}, "champion": ""}
+    """Version 1 knew no panel, champion or drift: the panel starts in warm-up."""
+    nothing = {"due_ns": [], "count": ["<i8", [0], b""], "state": ["<f8", [0, 4], b""], "found": []}
+    return {**tables, "panel": {}, "champion": "", "drift": nothing}
 
 
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _without_panel}
@@ -157,6 +169,19 @@ def _fill_panel(panel: Panel, arrays: dict[str, Array], new_at: list[int], old_a
         array[new_at] = _unpack(arrays[name])[old_at]
 
 
+def _fill_drift(drift: DriftWatch, saved: SavedDrift, pairs: list[tuple[int, int]], known: set[str]) -> None:
+    """Put saved drift tests where their machines now are."""
+    drift.found.extend(one for one in saved.found if one[1] in known)
+    if saved.count.shape[0] != len(saved.due_ns) * N_LEVELS:
+        return
+    count, sums = _unpack(saved.count), _unpack(saved.state)
+    for new, old in pairs:
+        if old < len(saved.due_ns):
+            here, there = (slice(m * N_LEVELS, (m + 1) * N_LEVELS) for m in (new, old))
+            drift.test.count[here], drift.test.state[here] = count[there], sums[there]
+            drift.due_ns[new] = saved.due_ns[old]
+
+
 def dump(state: StreamState) -> bytes:
     """The whole state; equal states give equal bytes."""
     layouts = list({layout.names: layout for layout in state.layout_of})
@@ -189,6 +214,12 @@ def dump(state: StreamState) -> bytes:
         lives=state.lives,
         actions_seen=list(state.actions_seen),
         champion=state.champion,
+        drift=SavedDrift(
+            list(state.drift.due_ns),
+            _pack(state.drift.test.count),
+            _pack(state.drift.test.state),
+            list(state.drift.found),
+        ),
         dropped=state.dropped,
         verdicts=list(state.verdicts),
         rounds=rounds.dump(state.rounds),
@@ -205,6 +236,7 @@ def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamS
     new_at, old_at = [new for new, _ in pairs], [old for _, old in pairs]
     _fill(state.memory, saved.arrays, new_at, old_at, len(saved.machines))
     _fill_panel(state.panel, saved.panel, new_at, old_at)
+    _fill_drift(state.drift, saved.drift, pairs, set(state.index))
     for new, old in pairs:
         names = tuple(saved.layouts[saved.layout_of[old]])
         slots = slots_from_names(names)

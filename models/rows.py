@@ -10,14 +10,31 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from models.online.drift_watch import watch
 from models.online.layout import N_FACTS, Layout, Plan, values_of
-from models.online.step import Verdicts, gather, room_for, step_rows
+from models.online.step import (
+    DEAD,
+    LATE,
+    PASSING,
+    SATURATED,
+    SETTLING,
+    SILENT,
+    STANDS,
+    WARMING,
+    Verdicts,
+    gather,
+    room_for,
+    step_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.contract.rows import FeatureRow
     from models.state import StreamState
+
+NO_LEVEL = LATE | PASSING | SETTLING | WARMING | DEAD | SATURATED | STANDS | SILENT
+"""Rows that say nothing of a machine's level."""
 
 
 class Judged(NamedTuple):
@@ -71,6 +88,8 @@ def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | 
             # The machine says something new: what waits under its old layout must be folded first.
             _flush(state, groups, judged)
             state.layout_of[m] = plan.layout
+        if plan.champion:
+            state.champion = plan.champion
         group = groups.get(id(plan.layout))
         if group is None:
             group = groups[id(plan.layout)] = _Group(plan.layout)
@@ -130,5 +149,8 @@ def _run(state: StreamState, group: _Group, judged: list[Judged | None]) -> None
         out.multiplier.tolist(),
         np.round(out.health_by, 1).tolist(),
     )
+    due_ns = state.drift.due_ns
     for i, place in enumerate(group.at):
-        judged[place] = Judged(group.machine[i], group.layout, out, lists, i)
+        one = judged[place] = Judged(group.machine[i], group.layout, out, lists, i)
+        if group.time_ns[i] >= due_ns[one.m] and lists.flags[i] & NO_LEVEL == 0:
+            watch(state.drift, one, state.machines[one.m].id, group.time_ns[i])

@@ -14,6 +14,7 @@ from features.extract import facts_of
 from features.rounds import new_rounds
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import AlarmBook
+from models.online.drift_watch import DriftWatch, new_watch
 from models.online.layout import Floats, Layout, Layouts
 from models.online.memory import Dial, Given, Memory, dial, given, new_memory
 from models.online.panel_memory import Panel, new_panel, panel_cuts
@@ -77,6 +78,7 @@ class StreamState:
     memory: Memory
     panel: Panel
     cuts: Cuts
+    drift: DriftWatch
     given: Given
     dial: Dial
     layouts: Layouts
@@ -119,6 +121,7 @@ def new_state(plant: Plant, settings: Settings | None = None) -> StreamState:
         memory=new_memory(len(machines), numbers.smoothing),
         panel=new_panel(len(machines)),
         cuts=panel_cuts(),
+        drift=new_watch(len(machines)),
         given=given(machines),
         dial=numbers,
         layouts=layouts,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest.contract.actions import Action, ActionKind, Verdict
+from ingest.contract.actions import MODEL_KINDS, Action, ActionKind, Verdict
 from models.alarms.book import Alarm
 from models.alarms.policy import (
     ALLOWANCE_STEP,
@@ -24,8 +24,10 @@ from models.alarms.policy import (
     MIN_MULTIPLIER,
 )
 from models.health.assess import ALARM, LEARNING, NORMAL
+from models.labels.label import Source
 from models.online.columns import COMPONENTS
 from models.online.memory import DOWN_ROWS, RISK_ROWS, UP_ROWS, forget
+from models.online.panel import reset_panel
 from models.state import MAX_ACTIONS_REMEMBERED, MAX_EFFECTS_REMEMBERED, Effect, StreamState
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def hear(state: StreamState, action: Action) -> list[AlarmChange]:
     state.actions_seen[action.action_id] = None
     if len(state.actions_seen) > MAX_ACTIONS_REMEMBERED:
         state.actions_seen.popitem(last=False)
+    if action.kind in MODEL_KINDS:
+        return []
     if action.machine not in state.index:
         state.drop("action for a machine that is not in the plant file")
         return []
@@ -72,8 +76,8 @@ def _verdict(state: StreamState, action: Action) -> list[AlarmChange]:
         state.drop("verdict without a known word")
         return []
     state.verdicts.append((action.time_ns, action.machine, str(word), str(action.values.get("fault", ""))))
-    if word == Verdict.NOT_SURE:
-        return []
+    if word == Verdict.NOT_SURE or action.values.get("source") == Source.WORK_ORDER:
+        return []  # a work order speaks of the past: it teaches the next training, not the present
     m = state.index[action.machine]
     memory = state.memory
     alarm = state.book.by_id(action.alarm_id)
@@ -108,6 +112,8 @@ def _forgive(state: StreamState, m: int, alarm: Alarm | None, effect: Effect) ->
         memory.anchor[m, r] += shift
         memory.level[m] -= shift
         effect.regime, effect.shift = r, shift
+    # The relations that alarmed are normal too: they are learned again.
+    reset_panel(state.panel, m)
     _calm(state, m)
 
 
@@ -128,6 +134,7 @@ def _maintenance(state: StreamState, action: Action) -> list[AlarmChange]:
     The baseline of the component, or of everything, is learned again.
     """
     m, memory = state.index[action.machine], state.memory
+    reset_panel(state.panel, m)
     component = str(action.values.get("component", ""))
     if component in COMPONENTS:
         which = state.layout_of[m].tables.component == COMPONENTS.index(component)

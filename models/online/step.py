@@ -235,6 +235,14 @@ def _stop(mem: Memory, m: int) -> None:
 
 
 @compiled
+def _smooth_velocity(mem: Memory, m: int, velocity_mm_s: float) -> None:
+    if not math.isnan(velocity_mm_s):
+        old = mem.velocity_mm_s[m]
+        more = VELOCITY_SMOOTHING * (velocity_mm_s - old)
+        mem.velocity_mm_s[m] = velocity_mm_s if math.isnan(old) else old + more
+
+
+@compiled
 def _judge_running(
     mem: Memory,
     pan: Panel,
@@ -289,10 +297,7 @@ def _judge_running(
     if not judged:
         mem.regime_rows[m, r] += 1
         mem.regime_s[m, r] += min(gap_s, LONG_GAP_S)
-    velocity = fact[VELOCITY]
-    if not math.isnan(velocity):
-        old = mem.velocity_mm_s[m]
-        mem.velocity_mm_s[m] = velocity if math.isnan(old) else old + VELOCITY_SMOOTHING * (velocity - old)
+    _smooth_velocity(mem, m, fact[VELOCITY])
     physics[:] = 0.0
     physics[ROTOR], zone = physics_of_velocity(mem.velocity_mm_s[m], giv.zone_mm_s[m])
     physics[THERMAL] = physics_of_temperature(fact[HOTTEST], giv.temperature_limit_c[m])

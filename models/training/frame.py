@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from models.training.replay import GoldenStretch
 
 ROWS_MAX = 20_000_000
+OWN = "Mitra/"
 UNKNOWN, HEALTHY, FAULTY = -1, 0, 1
 HARD_HEALTHY_WEIGHT = 3.0  # a false alarm that a person marked teaches more than a quiet day
 
@@ -64,7 +65,9 @@ def join(
     Columns that only some machines have are missing (NaN) for the others; machines without a group are
     "other".
     """
-    columns = tuple(sorted({name for _, names, _ in parts.values() for name in names}))
+    # What models said of a row is no feature of the machine.
+    said = {name for _, names, _ in parts.values() for name in names}
+    columns = tuple(sorted(name for name in said if not name.startswith(OWN)))
     place = {name: k for k, name in enumerate(columns)}
     machines = tuple(sorted(parts))
     index, times, rows = [], [], []
@@ -72,7 +75,8 @@ def join(
         time_ns, names, values = parts[machine]
         order = np.argsort(time_ns, kind="stable")
         wide = np.full((len(time_ns), len(columns)), np.nan)
-        wide[:, [place[name] for name in names]] = values[order]
+        kept = [k for k, name in enumerate(names) if name in place]
+        wide[:, [place[names[k]] for k in kept]] = values[order][:, kept]
         index.append(np.full(len(time_ns), number, np.int64))
         times.append(np.asarray(time_ns, np.int64)[order])
         rows.append(wide)

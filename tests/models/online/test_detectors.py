@@ -10,7 +10,8 @@ import pytest
 from river import anomaly
 
 from models.online.covariance import EwCovariance
-from models.online.drift import RIVER_DRIFT, Cusum, RiverDrift
+from models.online.cusum import Cusum
+from models.online.drift import RIVER_DRIFT, RiverDrift
 from models.online.half_space_trees import Cuts, HalfSpaceTrees, random_cuts
 from models.online.river_detectors import RIVER, RiverDetector
 from models.online.threshold import learn_tail, pot_threshold

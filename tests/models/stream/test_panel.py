@@ -150,7 +150,7 @@ def test_a_restart_goes_on_with_the_same_bits_in_the_middle_of_a_warning(learned
 def test_a_state_saved_before_there_was_a_panel_loads_and_its_panel_is_in_warm_up(learned, plant):
     body = msgspec.msgpack.decode(dump(learned)[len(MAGIC) + 4 :])
     assert body["version"] == VERSION
-    del body["panel"], body["champion"], body["settings"]["detectors"]
+    del body["panel"], body["champion"], body["drift"], body["settings"]["detectors"]
     old = msgspec.msgpack.encode({**body, "version": 1})
     state = load(MAGIC + zlib.crc32(old).to_bytes(4, "little") + old, plant)
     np.testing.assert_array_equal(state.memory.mean, learned.memory.mean)
@@ -192,3 +192,22 @@ def test_directions_are_those_of_linear_algebra():
         directions(np.tril(cov), axes, variance)
         np.testing.assert_allclose(variance, np.linalg.eigvalsh(cov)[::-1], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(axes.T @ np.diag(variance) @ axes, cov, rtol=1e-9, atol=1e-9)
+
+
+def test_a_level_that_changed_for_good_is_found_once_and_named_and_no_alarm(plant):
+    state = new_state(plant, SETTINGS)
+    rows = pump(24 * 60 * 4)
+    shift = np.array([0, 0, 0.25, 0, 0, 0], np.float32)
+    later = [
+        FeatureRow("m0", row.time_ns + rows[-1].time_ns, NAMES, row.values + shift)
+        for row in pump(24 * 60 * 3, seed=2)
+    ]
+    run(state, rows, 500)
+    calm = len(state.drift.found)
+    run(state, later, 500)
+    assert calm == 0
+    assert {feature for _, _, feature, _, _ in state.drift.found} >= {"Level"}
+    assert len(state.drift.found) < 10
+    again = load(dump(state), plant)
+    assert list(again.drift.found) == list(state.drift.found)
+    assert dump(again) == dump(state)

@@ -1,0 +1,115 @@
+"""What judges now, for the page of models: a small file beside the metrics, renewed once a minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mitra.live_models import LiveModels
+from models.online.panel import progress
+from models.online.panel_memory import STATISTICS
+from models.state import StreamState
+
+EVERY_S: Final = 60.0
+MODELS_FILE: Final = "models.json"
+
+
+class PanelNow(msgspec.Struct, frozen=True):
+    """warm_up: 0 to 1, 1 once it may speak, -1 where there are no two quantities to relate; values: each
+    statistic over its threshold.
+    """
+
+    machine: str
+    warm_up: float
+    stands: bool
+    values: dict[str, float]
+
+
+class Live(msgspec.Struct, frozen=True):
+    """A batch model that scores the stream. alias: champion (it speaks) or challenger (it is recorded)."""
+
+    model: str
+    alias: str
+
+
+class Drifted(msgspec.Struct, frozen=True):
+    """A level that has changed for good: a question to a person. feature: score, health or a quantity."""
+
+    time_ns: int
+    machine: str
+    feature: str
+    before: float
+    after: float
+
+
+class ModelsNow(msgspec.Struct, frozen=True):
+    """The whole file. detectors: of the panel; refused: why a model does not judge, in words."""
+
+    time_ns: int
+    detectors: tuple[str, ...]
+    panel: tuple[PanelNow, ...]
+    live: tuple[Live, ...]
+    refused: tuple[str, ...]
+    drift: tuple[Drifted, ...]
+
+
+def models_now(state: StreamState, live: LiveModels, time_ns: int) -> ModelsNow:
+    """What the file says. Machines that have not spoken yet are left out."""
+    panel = tuple(
+        PanelNow(
+            machine.id,
+            round(progress(state.panel, state.dial, m), 3),
+            bool(state.panel.stands[m]),
+            dict(zip(STATISTICS, state.panel.value[m].round(3).tolist(), strict=True)),
+        )
+        for m, machine in enumerate(state.machines)
+        if state.memory.last_ns[m] >= 0
+    )
+    return ModelsNow(
+        time_ns=time_ns,
+        detectors=state.settings.detectors,
+        panel=panel,
+        live=tuple(Live(one.label, str(one.alias)) for one in live.models),
+        refused=live.refused,
+        drift=tuple(Drifted(*found) for found in state.drift.found),
+    )
+
+
+def read_models(path: Path) -> ModelsNow | None:
+    """The newest file; None before the first, or when it is of another version."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ModelsNow)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+class ModelsFile:
+    """Writes the file when it is due, whole or not at all."""
+
+    def __init__(
+        self,
+        path: Path,
+        live: LiveModels,
+        every_s: float = EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path, self._live, self._every_s, self._clock = path, live, every_s, clock
+        self._due_s = -1.0
+
+    def consider(self, state: StreamState, time_ns: int) -> bool:
+        """Write if it is time; a full disk costs the page its news, never the stream."""
+        now_s = self._clock()
+        if now_s < self._due_s:
+            return False
+        self._due_s = now_s + self._every_s
+        fresh = self._path.with_suffix(".new")
+        try:
+            fresh.write_bytes(msgspec.json.encode(models_now(state, self._live, time_ns)))
+            fresh.replace(self._path)
+        except OSError:
+            return False
+        return True

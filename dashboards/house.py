@@ -13,6 +13,7 @@ from dashboards.guard import Measures
 from dashboards.language import LANGUAGES, Language
 from dashboards.ledger import Ledger
 from dashboards.live import Hub
+from dashboards.parts import Parts
 from dashboards.sessions import Sessions
 from dashboards.source import Source
 from ingest.contract.plant import Plant
@@ -34,6 +35,7 @@ class House:
     now_ns: Callable[[], int]
     measures: Measures = field(default_factory=Measures)
     brake: GuessBrake = field(default_factory=GuessBrake)
+    parts: Parts = field(default_factory=Parts)
     chain: ChainWatch = field(init=False)
 
     def __post_init__(self) -> None:

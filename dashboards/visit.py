@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from urllib.parse import quote, urlsplit
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from dashboards import words
 from dashboards.accounts import MAY, Role
 from dashboards.house import House
 from dashboards.language import LANGUAGES, Language
 from dashboards.live import Moment
+from dashboards.parts import Part
 from dashboards.problems import Problem
 from dashboards.sessions import Session
 from dashboards.shifts import shift_now
@@ -155,8 +157,7 @@ def _say(language: Language) -> Callable[..., str]:
 
 def html(found: Visit, template: str, **context: Any) -> str:
     """A template as text in the reader's language."""
-    language, house = found.language, found.house
-    moment = house.hub.moment
+    language, house, moment = found.language, found.house, found.moment
     return (
         _environment()
         .get_template(template)
@@ -174,6 +175,26 @@ def html(found: Visit, template: str, **context: Any) -> str:
             **context,
         )
     )
+
+
+def shared_page(
+    found: Visit,
+    name: str,
+    key: tuple[object, ...],
+    max_age_s: float,
+    context: Callable[[Visit], dict[str, Any]],
+) -> Response:
+    """A page whose main part is the same for all its readers: made once in a while, by one of them.
+
+    name: of the templates NAME.html and NAME_main.html; key: what else its content depends on. The page is of
+    the moment when its main part was made: the live stream brings what changed since.
+    """
+    made = found.house.parts.get(
+        (name, found.language.code, *key),
+        max_age_s,
+        lambda: Part(found.moment, Markup(html(found, f"{name}_main.html", **context(found)))),  # noqa: S704
+    )
+    return page(replace(found, moment=made.moment), f"{name}.html", main=made.main)
 
 
 def page(found: Visit, template: str, status: int = 200, **context: Any) -> Response:

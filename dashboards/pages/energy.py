@@ -27,12 +27,14 @@ from dashboards.language import N_
 from dashboards.period import PERIODS, Period, midnight_ns, period
 from dashboards.problems import Problem
 from dashboards.reports import energy_csv, energy_pdf
-from dashboards.visit import Visit, page, visit
+from dashboards.visit import Visit, shared_page, visit
 
 router = APIRouter()
 Found = Annotated[Visit, Depends(visit)]
 Key = Annotated[str, Query(alias="period", max_length=12)]
 Day = Annotated[date | None, Query()]
+SHARED_S = 5.0
+"""The ledger moves every half minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +78,24 @@ def _baseline(found: Visit) -> Baseline:
 @router.get("/energy", include_in_schema=False)
 def energy_page(found: Found, key: Key = "today", first: Day = None, last: Day = None) -> Response:
     """Use, waste and savings of a period."""
-    books = open_books(found, key, first, last)
-    return page(
-        found,
-        "energy.html",
-        books=books,
-        report=books.report,
-        periods=PERIODS,
-        names=_names(found),
-        min_baseline_hours=MIN_BASELINE_HOURS,
-        enpi=enpi(books.report.total),
-        claim=claim(found, books),
-        query=f"period={books.period.key}&first={books.period.first}&last={books.period.last}"
-        if not books.period.key
-        else f"period={books.period.key}",
+    return shared_page(
+        found, "energy", (key, first, last), SHARED_S, lambda visit: _shown(visit, key, first, last)
     )
+
+
+def _shown(found: Visit, key: str, first: date | None, last: date | None) -> dict[str, Any]:
+    books = open_books(found, key, first, last)
+    shown = books.period
+    return {
+        "books": books,
+        "report": books.report,
+        "periods": PERIODS,
+        "names": _names(found),
+        "min_baseline_hours": MIN_BASELINE_HOURS,
+        "enpi": enpi(books.report.total),
+        "claim": claim(found, books),
+        "query": f"period={shown.key}" if shown.key else f"period=&first={shown.first}&last={shown.last}",
+    }
 
 
 @router.get("/energy.csv", include_in_schema=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from dashboards.describe import live_words
 from dashboards.picture import FLOOD_FROM, Level, MachineNow
-from dashboards.visit import Visit, page, visit
+from dashboards.visit import Visit, shared_page, visit
 
 router = APIRouter(include_in_schema=False)
+SHARED_S = 1.0
+"""The live stream tells at once what changed since."""
 MAX_NEEDS = 50
 MAX_TILES = 400
 TILES_AN_AREA_WHEN_MANY = 24
@@ -24,6 +26,13 @@ def overview(
     area: Annotated[str | None, Query(max_length=120)] = None,
 ) -> Response:
     """The plant at a glance."""
+    calls = tuple((one.machine.id, len(one.calling)) for one in found.moment.picture.needs())
+    key = (show, area, calls)  # whoever taps "N new" sees what is new
+    return shared_page(found, "overview", key, SHARED_S, lambda visit: glance(visit, show, area))
+
+
+def glance(found: Visit, show: str, area: str | None) -> dict[str, Any]:
+    """What the main part shows."""
     picture = found.moment.picture
     stale_after_s = found.house.config.stale_after_s
     wanted = _filters(found.now_ns, stale_after_s).get(show)
@@ -39,20 +48,18 @@ def overview(
     needs = picture.needs()
     shown = {one.machine.id: one for ones in areas.values() for one in ones[:MAX_TILES]}
     shown |= {one.machine.id: one for one in needs}
-    return page(
-        found,
-        "overview.html",
-        counts=picture.counts(found.now_ns, stale_after_s),
-        needs=needs,
-        max_needs=MAX_NEEDS,
-        flood=picture.lines(needs) if len(needs) > FLOOD_FROM else None,
-        heard=any(one.latest for one in picture.machines.values()),
-        areas={name: ones[:MAX_TILES] for name, ones in areas.items()},
-        totals=totals,
-        texts={machine: live_words(one, found.language) for machine, one in shown.items()},
-        show=show if wanted else "",
-        area_name=area,
-    )
+    return {
+        "counts": picture.counts(found.now_ns, stale_after_s),
+        "needs": needs,
+        "max_needs": MAX_NEEDS,
+        "flood": picture.lines(needs) if len(needs) > FLOOD_FROM else None,
+        "heard": any(one.latest for one in picture.machines.values()),
+        "areas": {name: ones[:MAX_TILES] for name, ones in areas.items()},
+        "totals": totals,
+        "texts": {machine: live_words(one, found.language) for machine, one in shown.items()},
+        "show": show if wanted else "",
+        "area_name": area,
+    }
 
 
 def _filters(now_ns: int, stale_after_s: float) -> dict[str, Callable[[MachineNow], bool]]:

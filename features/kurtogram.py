@@ -1,6 +1,7 @@
 """The band to demodulate: where the envelope is most impulsive (fast kurtogram, Antoni, MSSP 21, 2007).
 
-On demand, per machine: about 15 ms for 2^17 samples on one core. The band found goes into `Facts.band_hz`.
+On demand, for one recording: the band of the stream is fixed (docs/decisions/0006). `Facts.band_hz` is for
+whoever knows the resonance of a machine.
 """
 
 from __future__ import annotations

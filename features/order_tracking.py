@@ -1,7 +1,7 @@
 """Order tracking: from equal steps of time to equal steps of angle, when the speed moves within a block.
 
-Computed order tracking with cubic interpolation (Fyfe and Munck, MSSP 11, 1997). On demand: about 2 ms for
-8,192 samples on one core.
+Computed order tracking with cubic interpolation (Fyfe and Munck, MSSP 11, 1997). On demand;
+`mitra features` tells the cost.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
+
+from features.hann import hann
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +78,7 @@ def to_angle(wave: Wave, turns: Wave, samples_per_turn: int) -> AngularWave:
 def order_spectrum(angular: AngularWave) -> tuple[Wave, Wave]:
     """Orders and amplitudes (Hann, peak value of a line) of an angular wave; both (n / 2 + 1,)."""
     n = len(angular.samples)
-    amplitude: Wave = 4 / n * np.abs(np.fft.rfft((angular.samples - angular.samples.mean()) * np.hanning(n)))
+    amplitude: Wave = 4 / n * np.abs(np.fft.rfft((angular.samples - angular.samples.mean()) * hann(n)))
     orders: Wave = np.arange(len(amplitude), dtype=np.float64) * (angular.samples_per_turn / n)
     return orders, amplitude
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from features.hann import hann
 from ingest.contract.channels import POWER_FACTOR, POWER_KW
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def current_signature(current: Series, rate_hz: float, mains_hz: float, slip: fl
     if not 8 * bin_hz < mains_hz < rate_hz / 2:
         raise ValueError(f"{n} samples at {rate_hz} Hz cannot show a mains line at {mains_hz} Hz")
     wave = current - current.mean()
-    power = np.abs(np.fft.rfft(wave * np.hanning(n))) ** 2
+    power = np.abs(np.fft.rfft(wave * hann(n))) ** 2
     mains = _line(power, mains_hz / bin_hz, 0.02 * mains_hz / bin_hz)
     at_hz = _top(power, mains_hz / bin_hz, 0.02 * mains_hz / bin_hz) * bin_hz
     n_harmonics = min(40, int((rate_hz / 2 - 4 * bin_hz) / at_hz))

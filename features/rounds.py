@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ROUND_NS = 60_000_000_000
 SPAN_NS = 60 * ROUND_NS
-SUM_UP_EVERY, LISTEN_EVERY = 5, 30
+SUM_UP_EVERY, LISTEN_EVERY = 10, 60
 """Rounds from one summing up of the hour, and from one listening to the waveforms, to the next."""
 TOLD_NS = 10 * ROUND_NS
 """How long a speed that was told or read stands for the blocks that come without one."""
@@ -82,13 +82,16 @@ class Reading(NamedTuple):
 class Call(NamedTuple):
     """What a message is taken with: the speed of its orders, how sure it is (NaN: unknown), and its round.
 
-    round_ns: None when it makes none; read: the speed read off this very block, if that was tried.
+    round_ns: None when it makes none; read: the speed read off this very block, if that was tried; sums_up,
+    listens: whether it is the turn of what is done less often.
     """
 
     speed_hz: float
     confidence: float
     round_ns: int | None = None
     read: Reading | None = None
+    sums_up: bool = False
+    listens: bool = False
 
 
 @dataclass(slots=True)
@@ -96,7 +99,8 @@ class Past:
     """What is remembered of one machine.
 
     window: of `trends.SAMPLED`; newest_ns, have: the newest round and the kinds of reading it has had;
-    told_ns, told_hz: the last speed that a message told; readings: the last ones off the spectrum.
+    told_ns, told_hz: the last speed that a message told; readings: the last ones off the spectrum;
+    summed, listened: the last stretch of rounds in which that had its turn.
     """
 
     shift_ns: int
@@ -106,14 +110,29 @@ class Past:
     told_ns: int = -(1 << 62)
     told_hz: float = np.nan
     readings: tuple[Reading, ...] = ()
+    summed: int = -1
+    listened: int = -1
 
     def round_of(self, time_ns: int) -> int:
         """When the round of a moment began."""
         return time_ns - (time_ns + self.shift_ns) % ROUND_NS
 
-    def has_turn(self, round_ns: int, every: int) -> bool:
-        """Whether it is the machine's turn in this round, for what is done every so many rounds."""
-        return (round_ns + self.shift_ns) // ROUND_NS % every == self.shift_ns % every
+    def stretch_of(self, round_ns: int, every: int) -> int:
+        """Number of the stretch of `every` rounds that a round lies in."""
+        return (round_ns + self.shift_ns * every) // (ROUND_NS * every)
+
+    def turns(self, round_ns: int, mask: int) -> tuple[bool, bool]:
+        """Whether this round sums up and listens: the first of a stretch does, however seldom rounds are.
+
+        Late rounds have no turn, and only waveforms can be listened to.
+        """
+        sums_up = self.stretch_of(round_ns, SUM_UP_EVERY) > self.summed
+        listens = bool(mask & _WAVES) and self.stretch_of(round_ns, LISTEN_EVERY) > self.listened
+        if sums_up:
+            self.summed = self.stretch_of(round_ns, SUM_UP_EVERY)
+        if listens:
+            self.listened = self.stretch_of(round_ns, LISTEN_EVERY)
+        return sums_up, listens
 
     def speed_at(self, time_ns: int, nominal_hz: float | None) -> tuple[float, float]:
         """Speed and confidence of a block that comes without one: told, else read, else nominal."""
@@ -171,7 +190,8 @@ def call(
         if due and kind.mask & _WAVES and not kind.tells_speed and nominal_hz is not None:
             read = _read(past, message, round_ns, nominal_hz)
         speed_hz, confidence = past.speed_at(message.time_ns, nominal_hz)
-        calls.append(Call(speed_hz, confidence, round_ns if due else None, read))
+        turns = past.turns(round_ns, kind.mask) if due else (False, False)
+        calls.append(Call(speed_hz, confidence, round_ns if due else None, read, *turns))
     return calls
 
 
@@ -232,13 +252,13 @@ def look(past: Past, message: Message, called: Call, known: Facts, row: FeatureR
         raise ValueError("this message makes no round")
     _add(past, round_ns, sample(row.names, row.values))
     hourly, heard = np.full(len(HOUR_FEATURES), np.nan), np.full(len(LISTENED), np.nan)
-    if past.has_turn(round_ns, SUM_UP_EVERY):
+    if called.sums_up:
         limit_c, rated_kw = (
             np.nan if fact is None else fact for fact in (known.temperature_limit_c, known.rated_power_kw)
         )
         hourly = hour(past.window, round_ns, limit_c, rated_kw)
     read = (np.nan, np.nan) if called.read is None else called.read[1:]
-    if message.waveforms and past.has_turn(round_ns, LISTEN_EVERY):
+    if called.listens:
         axes, rate_hz = axes_of(message.waveforms)
         heard = listen(axes, rate_hz, called.speed_hz, known.orders)
     return np.concatenate([hourly, read, heard]).astype(np.float32)
@@ -270,6 +290,7 @@ def recall(rounds: Rounds, rows: Iterable[FeatureRow]) -> None:
             past.newest_ns, past.have = round_ns, mask
         elif round_ns == past.newest_ns:
             past.have |= mask
+        past.turns(round_ns, mask)
         hz, confidence = (float(value) for value in row.values[read : read + 2])
         if np.isfinite(confidence):
             _keep(past, Reading(round_ns, hz, confidence))
@@ -287,7 +308,7 @@ def _columns(names: tuple[str, ...]) -> tuple[bool, int, int]:
     return with_waves, told, names.index(_SPEED) if _SPEED in names else -1
 
 
-_HEAD = struct.Struct("<qqqdB")
+_HEAD = struct.Struct("<qqqdqqB")
 _READING = struct.Struct("<qff")
 
 
@@ -297,7 +318,8 @@ def dump(rounds: Rounds) -> dict[str, bytes]:
     for name, past in rounds.machines.items():
         if past.newest_ns < 0 and past.told_ns < 0:
             continue
-        head = _HEAD.pack(past.newest_ns, past.have, past.told_ns, past.told_hz, len(past.readings))
+        numbers = (past.newest_ns, past.have, past.told_ns, past.told_hz, past.summed, past.listened)
+        head = _HEAD.pack(*numbers, len(past.readings))
         readings = b"".join(_READING.pack(*one) for one in past.readings)
         saved[name] = head + readings + to_bytes(past.window)
     return saved
@@ -311,7 +333,8 @@ def load(rounds: Rounds, saved: Mapping[str, bytes]) -> None:
             continue
         if len(data) < _HEAD.size:
             raise ValueError(f"what was remembered of {name} is cut short")
-        past.newest_ns, past.have, past.told_ns, past.told_hz, n = _HEAD.unpack_from(data)
+        past.newest_ns, past.have, past.told_ns, past.told_hz = _HEAD.unpack_from(data)[:4]
+        past.summed, past.listened, n = _HEAD.unpack_from(data)[4:]
         end = _HEAD.size + n * _READING.size
         if n > MAX_READINGS or len(data) < end:
             raise ValueError(f"what was remembered of {name} is damaged")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import scipy.fft
 
+from features.hann import hann
 from features.kurtogram import TOP_SHARE, Band, best_band
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def diagnose(wave_g: Wave, rate_hz: float, rpm: float, orders: Orders) -> Signat
         return Signature(None, 0.0, by_exclusion=False, high_share=0.0, band=None, evidence=())
     bin_hz = rate_hz / len(wave)
     spectrum = scipy.fft.rfft(wave)
-    raw = np.abs(scipy.fft.rfft(wave * np.hanning(len(wave)))) ** 2
+    raw = np.abs(scipy.fft.rfft(wave * hann(len(wave)))) ** 2
     spectra = [level_envelope_spectrum(spectrum)]
     if band.kurtosis >= IMPULSIVE:
         spectra.append(_envelope_spectrum(spectrum, int(band.low_hz / bin_hz), int(band.high_hz / bin_hz)))
@@ -194,7 +195,7 @@ def _envelope_spectrum(spectrum: NDArray[np.complex128], low: int, high: int) ->
     mean = square.mean()
     if mean == 0.0:
         return np.zeros(high - low)
-    power: Wave = np.abs(scipy.fft.rfft((square / mean - 1) * np.hanning(n))) ** 2 / n**2
+    power: Wave = np.abs(scipy.fft.rfft((square / mean - 1) * hann(n))) ** 2 / n**2
     return power[: high - low]
 
 

@@ -1,16 +1,17 @@
 """Shaft speed: from tacho pulses, or read off the spectrum with a confidence.
 
-On demand or when a machine reports no speed: about 1 ms for 8,192 samples on one core.
+Once a minute where a machine tells no speed (`rounds`), or on demand; `mitra features` tells the cost.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import scipy.fft
+
+from features.hann import hann
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,11 +113,6 @@ def from_spectrum(wave: Wave, rate_hz: float, nominal_hz: float, tolerance: floa
     return Speed(hz, best, "spectrum")
 
 
-@lru_cache(maxsize=8)
-def _hann(n: int) -> Wave:
-    return np.hanning(n)
-
-
 def _levels(axes: Wave, n_bins: int) -> Wave | None:
     """Level in dB of each axis up to bin `n_bins` (at least), POINTS_PER_BIN points a bin; None for silence.
 
@@ -124,7 +120,7 @@ def _levels(axes: Wave, n_bins: int) -> Wave | None:
     fraction of the work.
     """
     kept = 1 << (n_bins - 1).bit_length()
-    spectra = scipy.fft.rfft((axes - axes.mean(axis=1, keepdims=True)) * _hann(axes.shape[1]))[:, : kept + 1]
+    spectra = scipy.fft.rfft((axes - axes.mean(axis=1, keepdims=True)) * hann(axes.shape[1]))[:, : kept + 1]
     if spectra.shape[1] < kept + 1:
         spectra = np.pad(spectra, ((0, 0), (0, kept + 1 - spectra.shape[1])))
     slow = scipy.fft.irfft(spectra, 2 * kept)

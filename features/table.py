@@ -269,49 +269,78 @@ class SlowFeature:
 
 @dataclass(frozen=True, slots=True)
 class OnDemand:
-    """What is dearer than the stream may pay. cost_ms: one block of 8,192 samples on one core."""
+    """What is dearer than every block may pay. cost_us: one block of 8,192 samples of one axis, on one core.
+
+    cadence: when the stream does it, on its own.
+    """
 
     function: str
     what: str
     fault: str
     source: str
-    cost_ms: float
+    cost_us: float
+    cadence: str = "on demand"
 
 
 ON_DEMAND: tuple[OnDemand, ...] = (
     OnDemand(
-        "features.kurtogram.best_band",
-        "Band with the highest spectral kurtosis, for the envelope",
-        "Impacts of bearings and gears",
-        "Antoni 2007",
-        1.9,
+        "features.speed.from_spectrum",
+        "Shaft speed from a comb of harmonics, with its confidence",
+        "None; other features need it",
+        "comb of six harmonics",
+        420,
+        "once a minute, where no speed is told",
     ),
     OnDemand(
-        "features.signature.diagnose",
-        "Damaged part of a bearing, with its lines and sidebands",
+        "features.trends.hour",
+        "Robust levels, trends, heat, cycles of the last hour",
+        "Growth, heat that load does not explain, idling",
+        "Theil 1950",
+        260,
+        "every 10 minutes",
+    ),
+    OnDemand(
+        "features.listening.coherence_db",
+        "Cyclic coherence at the bearing's orders, over all bands",
         "Races, rolling elements, cage",
-        "Antoni 2009; Smith and Randall 2015",
-        1.4,
+        "Antoni 2009",
+        590,
+        "every 60 minutes",
     ),
     OnDemand(
         "features.cepstrum.strongest_family",
         "Spacing and prominence of a family of harmonics or sidebands",
         "Gears, bearings, blades",
         "Randall 2017",
-        0.2,
+        140,
+        "every 60 minutes",
     ),
     OnDemand(
-        "features.speed.from_spectrum",
-        "Shaft speed from a comb of harmonics, with its confidence",
-        "None; other features need it",
-        "comb of six harmonics",
-        0.8,
+        "features.kurtogram.best_band",
+        "Band with the highest spectral kurtosis, for the envelope",
+        "Impacts of bearings and gears",
+        "Antoni 2007",
+        2500,
+    ),
+    OnDemand(
+        "features.signature.diagnose",
+        "Damaged part of a bearing, with its lines and sidebands (cost: four blocks, for twenty turns)",
+        "Races, rolling elements, cage",
+        "Antoni 2009; Smith and Randall 2015",
+        7400,
     ),
     OnDemand(
         "features.order_tracking.to_angle",
         "Samples at equal angles, for a speed that moves within a block",
         "None; keeps orders sharp",
         "Fyfe and Munck 1997",
-        0.6,
+        440,
+    ),
+    OnDemand(
+        "features.power.current_signature",
+        "Lines of one phase's current: THD, sidebands of broken bars",
+        "Rotor bars, supply, drives",
+        "Thomson and Fenger 2001; IEC 61000-4-7",
+        200,
     ),
 )

@@ -70,8 +70,9 @@ def insert(window: Window, time_ns: int, values: NDArray[np.float32]) -> Window:
         rows = rows.copy()
         rows[at] = values
     else:
-        times = np.insert(times, at, time_ns)
-        rows = np.insert(rows, at, values, axis=0)
+        # Several times faster than np.insert, and this runs once a minute and machine.
+        times = np.concatenate([times[:at], np.array([time_ns]), times[at:]])
+        rows = np.concatenate([rows[:at], values[np.newaxis], rows[at:]])
     first = int(np.searchsorted(times, times[-1] - window.span_ns, side="right"))
     full = max(0, len(times) - first - window.max_rows)
     return replace(

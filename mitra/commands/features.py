@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from features.listing import features_markdown
+from features.listing import DERIVED_TEMPERATURE, cadence_of, features_markdown
 from features.power import DERIVED_POWER
+from features.rounds import ROUND_FEATURES
 from features.table import FEATURES, ON_DEMAND, VECTOR_FEATURES
 from mitra.commands.speech import AsJson, say, say_json, say_table
 
@@ -38,6 +39,17 @@ def listed() -> list[dict[str, Any]]:
         }
         for one in VECTOR_FEATURES
     ]
+    heat = [
+        {
+            "name": name,
+            "unit": unit,
+            "fault": fault,
+            "needs": needs,
+            "source": "scalars",
+            "cadence": "every block",
+        }
+        for name, unit, fault, needs in DERIVED_TEMPERATURE
+    ]
     derived = [
         {
             "name": one.name,
@@ -49,6 +61,17 @@ def listed() -> list[dict[str, Any]]:
         }
         for one in DERIVED_POWER
     ]
+    slow = [
+        {
+            "name": one.name,
+            "unit": one.unit,
+            "fault": one.fault,
+            "needs": "",
+            "source": one.source,
+            "cadence": cadence_of(one.name),
+        }
+        for one in ROUND_FEATURES
+    ]
     demanded = [
         {
             "name": one.function,
@@ -56,11 +79,11 @@ def listed() -> list[dict[str, Any]]:
             "fault": one.fault,
             "needs": "",
             "source": one.source,
-            "cadence": "on demand",
+            "cadence": f"{one.cadence}, {one.cost_us:,.0f} us a block and axis",
         }
         for one in ON_DEMAND
     ]
-    return [*streamed, *vectors, *derived, *demanded]
+    return [*streamed, *vectors, *heat, *derived, *slow, *demanded]
 
 
 @app.command()

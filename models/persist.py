@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 
 from features import rounds
-from ingest.contract.plant import Plant
+from ingest.contract.plant import Machine, Plant
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
 from models.online.drift_watch import N_LEVELS, DriftWatch
-from models.online.layout import slots_from_names
+from models.online.layout import MAX_PLACES, slots_from_names
+from models.online.members import Member
 from models.online.memory import MAX_REGIMES, Memory
 from models.online.panel_memory import Panel
 from models.settings import Settings
@@ -95,6 +96,7 @@ class Saved(msgspec.Struct, frozen=True):
     actions_seen: list[str]
     champion: str
     drift: SavedDrift
+    member: dict[str, Array]
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
     rounds: dict[str, bytes] = {}
@@ -103,7 +105,7 @@ class Saved(msgspec.Struct, frozen=True):
 def _without_panel(tables: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no panel, champion or drift: the panel starts in warm-up."""
     nothing = {"due_ns": [], "count": ["<i8", [0], b""], "state": ["<f8", [0, 4], b""], "found": []}
-    return {**tables, "panel": {}, "champion": "", "drift": nothing}
+    return {**tables, "panel": {}, "champion": "", "drift": nothing, "member": {}}
 
 
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _without_panel}
@@ -182,6 +184,20 @@ def _fill_drift(drift: DriftWatch, saved: SavedDrift, pairs: list[tuple[int, int
             drift.due_ns[new] = saved.due_ns[old]
 
 
+def _kept(member: Member, machines: tuple[Machine, ...]) -> dict[str, Array]:
+    return {machines[m].id: _pack(rows) for m, rows in sorted(member.kept().items())}
+
+
+def _fill_member(state: StreamState, saved: Saved) -> None:
+    """Learn the kept rows again; if the settings now name another detector, its word waits for its own."""
+    if state.member is None or saved.settings.detectors != state.settings.detectors:
+        state.panel.given[:] = 0.0
+        return
+    for name, rows in saved.member.items():
+        if name in state.index and rows.shape[1:] == (MAX_PLACES,):
+            state.member.restore(state.index[name], list(_unpack(rows)))
+
+
 def dump(state: StreamState) -> bytes:
     """The whole state; equal states give equal bytes."""
     layouts = list({layout.names: layout for layout in state.layout_of})
@@ -220,6 +236,7 @@ def dump(state: StreamState) -> bytes:
             _pack(state.drift.test.state),
             list(state.drift.found),
         ),
+        member={} if state.member is None else _kept(state.member, state.machines),
         dropped=state.dropped,
         verdicts=list(state.verdicts),
         rounds=rounds.dump(state.rounds),
@@ -237,6 +254,7 @@ def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamS
     _fill(state.memory, saved.arrays, new_at, old_at, len(saved.machines))
     _fill_panel(state.panel, saved.panel, new_at, old_at)
     _fill_drift(state.drift, saved.drift, pairs, set(state.index))
+    _fill_member(state, saved)
     for new, old in pairs:
         names = tuple(saved.layouts[saved.layout_of[old]])
         slots = slots_from_names(names)

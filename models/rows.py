@@ -20,6 +20,7 @@ from models.online.step import (
     SETTLING,
     SILENT,
     STANDS,
+    TAUGHT,
     WARMING,
     Verdicts,
     gather,
@@ -28,9 +29,11 @@ from models.online.step import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ingest.contract.rows import FeatureRow
+    from models.online.members import Member
+    from models.online.panel_memory import Panel
     from models.state import StreamState
 
 NO_LEVEL = LATE | PASSING | SETTLING | WARMING | DEAD | SATURATED | STANDS | SILENT
@@ -111,6 +114,36 @@ def _flush(state: StreamState, groups: dict[int, _Group], judged: list[Judged | 
     groups.clear()
 
 
+def _turns(machines: list[int]) -> Iterator[slice]:
+    """Stretches in which no machine speaks twice.
+
+    >>> [(one.start, one.stop) for one in _turns([1, 2, 1, 1])]
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    start, seen = 0, set[int]()
+    for i, m in enumerate(machines):
+        if m in seen:
+            yield slice(start, i)
+            start, seen = i, set()
+        seen.add(m)
+    yield slice(start, len(machines))
+
+
+def _ask(member: Member, panel: Panel, machines: list[int], said: Verdicts) -> None:
+    """Let the detector outside the kernel judge these rows, and learn those that may teach."""
+    for i, m in enumerate(machines):
+        flags = int(said.flags[i])
+        if flags & NO_LEVEL & ~SETTLING:
+            continue
+        if panel.n_axes[m] == 0:
+            member.forget(m)
+            continue
+        known = member.knows(m)
+        panel.given[m] = (member.score(m, said.residual[i]) if known else 0.0), known
+        if flags & TAUGHT:
+            member.learn(m, said.residual[i])
+
+
 def _run(state: StreamState, group: _Group, judged: list[Judged | None]) -> None:
     n, tables = len(group.at), group.layout.tables
     if len(group.members) == 1:
@@ -123,19 +156,23 @@ def _run(state: StreamState, group: _Group, judged: list[Judged | None]) -> None
     out = room_for(n)
     machine = np.array(group.machine, np.int64)
     time_ns = np.array(group.time_ns, np.int64)
-    step_rows(
-        state.memory,
-        state.panel,
-        state.cuts,
-        tables,
-        state.given,
-        state.dial,
-        machine,
-        time_ns,
-        x,
-        facts,
-        out,
-    )
+    for turn in _turns(group.machine) if state.member is not None else (slice(0, n),):
+        part = Verdicts._make(array[turn] for array in out)
+        step_rows(
+            state.memory,
+            state.panel,
+            state.cuts,
+            tables,
+            state.given,
+            state.dial,
+            machine[turn],
+            time_ns[turn],
+            x[turn],
+            facts[turn],
+            part,
+        )
+        if state.member is not None:
+            _ask(state.member, state.panel, group.machine[turn], part)
     lists = Lists(
         out.condition.tolist(),
         out.previous.tolist(),

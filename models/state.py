@@ -16,6 +16,7 @@ from ingest.contract.rows import RemainingLife
 from models.alarms.book import AlarmBook
 from models.online.drift_watch import DriftWatch, new_watch
 from models.online.layout import Floats, Layout, Layouts
+from models.online.members import Member, member_of
 from models.online.memory import Dial, Given, Memory, dial, given, new_memory
 from models.online.panel_memory import Panel, new_panel, panel_cuts
 from models.settings import Settings
@@ -79,6 +80,7 @@ class StreamState:
     panel: Panel
     cuts: Cuts
     drift: DriftWatch
+    member: Member | None
     given: Given
     dial: Dial
     layouts: Layouts
@@ -122,6 +124,7 @@ def new_state(plant: Plant, settings: Settings | None = None) -> StreamState:
         panel=new_panel(len(machines)),
         cuts=panel_cuts(),
         drift=new_watch(len(machines)),
+        member=member_of(settings.detectors),
         given=given(machines),
         dial=numbers,
         layouts=layouts,

@@ -23,3 +23,11 @@ class Detector(Protocol):
     def learn(self, machine: Ints, x: Floats) -> None:
         """Take these rows as normal."""
         ...
+
+
+class Forgetful(Detector, Protocol):
+    """A detector that can let one machine start again."""
+
+    def forget(self, machine: int) -> None:
+        """Forget everything of this machine."""
+        ...

@@ -54,6 +54,10 @@ class RiverDetector:
                 out[i] = self._sign * model.score_one(dict(enumerate(row)))
         return out
 
+    def forget(self, machine: int) -> None:
+        """Let one machine start again."""
+        self._models.pop(machine, None)
+
     def learn(self, machine: Ints, x: Floats) -> None:
         """Let each machine's model take its rows, in order."""
         for m, row in zip(machine.tolist(), x.tolist(), strict=True):
@@ -61,3 +65,13 @@ class RiverDetector:
             if model is None:
                 model = self._models[m] = self._make()
             model.learn_one(dict(enumerate(row)))
+
+
+def half_space_trees(n_features: int) -> RiverDetector:
+    """For the table of the panel."""
+    return RiverDetector("half_space_trees", n_features)
+
+
+def one_class_svm(n_features: int) -> RiverDetector:
+    """For the table of the panel."""
+    return RiverDetector("one_class_svm", n_features)

@@ -15,8 +15,9 @@ from ingest.contract.reasons import sentence
 from ingest.contract.rows import Condition, FeatureRow
 from models.online.columns import COMPONENTS
 from models.online.directions import directions
+from models.online.members import MEMBERS
 from models.online.panel import progress, rows_needed
-from models.online.panel_memory import Q
+from models.online.panel_memory import RIVER, Q
 from models.persist import MAGIC, VERSION, dump
 from models.settings import DETECTORS
 from models.stream import Settings, judge, load, new_state
@@ -150,7 +151,7 @@ def test_a_restart_goes_on_with_the_same_bits_in_the_middle_of_a_warning(learned
 def test_a_state_saved_before_there_was_a_panel_loads_and_its_panel_is_in_warm_up(learned, plant):
     body = msgspec.msgpack.decode(dump(learned)[len(MAGIC) + 4 :])
     assert body["version"] == VERSION
-    del body["panel"], body["champion"], body["drift"], body["settings"]["detectors"]
+    del body["panel"], body["champion"], body["drift"], body["member"], body["settings"]["detectors"]
     old = msgspec.msgpack.encode({**body, "version": 1})
     state = load(MAGIC + zlib.crc32(old).to_bytes(4, "little") + old, plant)
     np.testing.assert_array_equal(state.memory.mean, learned.memory.mean)
@@ -211,3 +212,26 @@ def test_a_level_that_changed_for_good_is_found_once_and_named_and_no_alarm(plan
     again = load(dump(state), plant)
     assert list(again.drift.found) == list(state.drift.found)
     assert dump(again) == dump(state)
+
+
+@pytest.mark.parametrize("name", [name for name, maker in MEMBERS.items() if maker])
+def test_a_detector_of_river_sits_on_the_panel_and_no_cut_or_restart_changes_a_bit(plant, name):
+    settings = replace(SETTINGS, detectors=("t2_q", name))
+    whole, cut = new_state(plant, settings), new_state(plant, settings)
+    rows = sorted((*pump(1_000), *pump(700, 0, "m1", 2)), key=lambda row: row.time_ns)
+    said = run(whole, rows, 64)[0]
+    assert run(cut, rows[:900], 7)[0] == said[:900]
+    cut = load(dump(cut), plant)
+    assert run(cut, rows[900:], 31)[0] == said[900:]
+    assert dump(cut) == dump(whole)
+    assert whole.panel.scale[0, RIVER, 2] > 100, "it is calibrated like the others"
+    assert whole.panel.given[0, 1] == 1
+    assert not whole.panel.stands.any()
+    forgotten = Action("a1", ActionKind.MAINTENANCE, "ani", rows[-1].time_ns, "m0")
+    judge(whole, (), (forgotten,), rows[-1].time_ns)
+    run(whole, [replace(row, time_ns=row.time_ns + rows[-1].time_ns) for row in pump(200)])
+    assert len(whole.member.kept()[0]) < 100 < len(whole.member.kept()[1])
+
+
+def test_the_table_of_members_is_what_settings_may_name():
+    assert tuple(MEMBERS) == DETECTORS

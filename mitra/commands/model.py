@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mitra.commands.model_export import export
 from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json, say_table
 from mitra.decisions import ask_gate, carry_out
 from mitra.exits import PersonError
@@ -21,6 +22,7 @@ from models.training import card, gate_lines
 app = typer.Typer(
     no_args_is_help=True, help="Models of the registry: list, show, challenge, compare, promote, rollback."
 )
+app.command()(export)
 
 Name = Annotated[str, typer.Argument(help="The model's name, without a version.")]
 Version = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="As `mitra model list` prints it.")]

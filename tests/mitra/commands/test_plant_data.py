@@ -292,6 +292,26 @@ def test_a_changed_model_is_not_believed(trained: Path, plant: Path) -> None:
     assert "NO" in mitra("model", "list", "--data", trained).out
 
 
+def test_a_model_is_exported_only_where_it_is_known_and_free(trained: Path, tmp_path: Path) -> None:
+    for asked, code in (
+        (("bearings", "--mlflow", tmp_path / "m"), 3),
+        (("bearings@1", "--mlflow", tmp_path / "no" / "m"), 3),
+        (("bearings@1", "--mlflow", tmp_path), 3),
+    ):
+        found = mitra("model", "export", *asked, "--data", trained)
+        assert (found.code, found.out) == (code, "")
+
+
+@pytest.mark.full
+def test_a_model_is_exported_for_mlflow(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    unknown = mitra("model", "export", "bearings@9", "--mlflow", tmp_path / "m", "--data", trained)
+    assert (unknown.code, (tmp_path / "m").exists()) == (6, False)
+    found = mitra("model", "export", "bearings@1", "--mlflow", tmp_path / "m", "--data", trained, "--json")
+    assert found.data == {"model": "bearings@1", "out": str(tmp_path / "m")}
+    assert "models.exchange.mlflow_model" in (tmp_path / "m" / "MLmodel").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

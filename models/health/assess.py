@@ -139,10 +139,11 @@ def _stands(
 
 
 @compiled
-def next_condition(mem: Memory, dia: Dial, m: int, t_ns: int, learning: bool) -> int:
+def next_condition(mem: Memory, dia: Dial, m: int, t_ns: int, learning: bool, settling: bool) -> int:
     """State detection with persistence and hysteresis.
 
-    The alarm stays until it has been calm for long enough.
+    The alarm stays until it has been calm for long enough. While a machine settles, statistics alone neither
+    raise an alarm nor hold one.
     """
     counts = mem.counts[m]
     severity = max(mem.ratio[m], mem.physics[m])
@@ -151,7 +152,7 @@ def next_condition(mem: Memory, dia: Dial, m: int, t_ns: int, learning: bool) ->
     counts[UP_ROWS] = min(counts[UP_ROWS], int(2 * dia.persist_rows))
     now = mem.condition[m]
     if now == ALARM:
-        calm = severity < RETURN_RATIO and not learning
+        calm = (mem.physics[m] if settling else severity) < RETURN_RATIO and not learning
         if not _stands(counts, DOWN_ROWS, DOWN_NS, calm, t_ns, dia.clear_rows, dia.clear_s):
             return ALARM
         counts[DOWN_ROWS] = 0

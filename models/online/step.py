@@ -309,7 +309,7 @@ def _judge_running(
     assess(mem, m, threshold, per_component, physics, judged, settling)
     champion = hear_champion(pan, m, t_ns * 1e-9, fact[CHAMPION])
     bound_health(mem, pan, m, champion)
-    condition = next_condition(mem, dia, m, t_ns, not judged)
+    condition = next_condition(mem, dia, m, t_ns, not judged, settling)
     noted = judged and note_level(mem, m, t_ns, loud)
     flags = (SETTLING if settling else 0) | (0 if judged else WARMING) | (NOTED if noted else 0)
     flags |= (CHAMPION_SAYS if champion else 0) | (TAUGHT if taught else 0) | (BROKE if broke else 0)

@@ -214,3 +214,13 @@ def test_a_sick_machine_in_a_new_regime_stays_in_alarm(plant, rows, fold):
     said = fold(state, [machine.make(gain=1.0, rpm=990.0) for _ in range(DEMO.warmup_rows)])
     assert set(conditions(said)) == {Condition.ALARM}
     assert said.judgements[-1].health < 60
+
+
+def test_what_a_settling_machine_may_not_raise_it_may_not_hold(plant, rows, fold):
+    state, machine = new_state(plant, replace(DEMO, settle_s=3600.0)), rows()
+    fold(state, machine.calm(60))
+    loud = fold(state, [machine.make(gain=10.0) for _ in range(40)])
+    assert [change.event for change in loud.alarms][0] == "raised"
+    said = fold(state, [machine.make(gain=1.5) for _ in range(80)])
+    assert said.alarms[-1].state == AlarmState.RETURNED
+    assert said.judgements[-1].condition == Condition.WARNING

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ingest.contract.values import AXES
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from models.online.layout import Floats, Layout
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class View:
     """One row with its evidence. ratio: (S,) evidence over threshold; level.
 
@@ -47,7 +48,7 @@ class View:
 
         0 when nothing is known.
         """
-        return max([0.0, *self._of(base, self.level)])
+        return self._rises.get(base, 0.0)
 
     def lowest(self, base: str) -> float:
         """The smallest smoothed rise (a fall is negative); 0 when nothing is known."""
@@ -62,28 +63,43 @@ class View:
 
         The root mean square of the part's harmonics over the median of all parts' lines; about 1 for noise.
         """
-        best, where = 0.0, ""
+        return self._prominences[part]
+
+    @cached_property
+    def _rises(self) -> dict[str, float]:
+        """Largest rise by kind, where one has risen: rules ask for the same kinds again and again."""
+        found: dict[str, float] = {}
+        for slot, rise in zip(self.layout.slots, self.level.tolist(), strict=False):
+            if rise > found.get(slot.watch.name, 0.0):
+                found[slot.watch.name] = rise
+        return found
+
+    @cached_property
+    def _prominences(self) -> dict[str, tuple[float, str]]:
+        best = dict.fromkeys(HARMONICS, (0.0, ""))
         for axis in AXES:
             lines = {
-                (one, harmonic): self.values.get(f"{axis}.envelope_{one}_{harmonic}_g", math.nan)
-                for one, harmonics in HARMONICS.items()
-                for harmonic in harmonics
+                part: [self.values.get(f"{axis}.envelope_{part}_{k}_g", math.nan) for k in harmonics]
+                for part, harmonics in HARMONICS.items()
             }
-            known = [value for value in lines.values() if not math.isnan(value)]
+            known = [value for some in lines.values() for value in some if not math.isnan(value)]
             background = statistics.median(known) if known else 0.0
             if not background > 0:
                 continue
-            own = [lines[part, harmonic] ** 2 for harmonic in HARMONICS[part]]
-            weight = float(len(own))
-            sidebands = self.values.get(f"{axis}.envelope_{part}_sidebands_g", math.nan)
-            if not math.isnan(sidebands):
-                # An element under changing load speaks in sidebands as much as in its line.
-                own.append(0.5 * sidebands**2)
-                weight += 0.5
-            value = math.sqrt(sum(own) / weight) / background
-            if value > best:
-                best, where = value, axis
-        return best, where
+            for part, own in lines.items():
+                value = self._strength_of(axis, part, own) / background
+                if value > best[part][0]:
+                    best[part] = (value, axis)
+        return best
+
+    def _strength_of(self, axis: str, part: str, lines: list[float]) -> float:
+        """Root mean square of a part's lines and, where known, of its sidebands at half their weight."""
+        square, weight = sum(line * line for line in lines), float(len(lines))
+        sidebands = self.values.get(f"{axis}.envelope_{part}_sidebands_g", math.nan)
+        if not math.isnan(sidebands):
+            # An element under changing load speaks in sidebands as much as in its line.
+            square, weight = square + 0.5 * sidebands**2, weight + 0.5
+        return math.sqrt(square / weight)
 
     def _of(self, base: str, numbers: Floats) -> list[float]:
         return [

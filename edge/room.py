@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from edge import wire
 from edge.outbox_rows import Loss, RowKind, Rows
+from ingest.contract.channels import THINNED_REASON
 
 _THIN_ROWS = 128
 _DROP_ROWS = 512
 _WAVEFORMS = (
     "SELECT n, machine, time_ns, body FROM message WHERE n >= ? AND n < ? AND kind = 1 ORDER BY n LIMIT ?"
 )
-FULL, AGED, THINNED = "outbox_full", "outbox_aged", "waveform_thinned"
+FULL, AGED = "outbox_full", "outbox_aged"
 
 
 class Room:
@@ -69,7 +70,7 @@ class Room:
             before = rows.tally.n_bytes
             scalars = wire.without_waveforms(body)
             if scalars is None:
-                rows.replace_by_gap(n, machine, time_ns, len(body), THINNED)
+                rows.replace_by_gap(n, machine, time_ns, len(body), THINNED_REASON)
             else:
                 rows.rewrite(n, RowKind.SCALARS, scalars, len(body))
                 rows.count(thinned=1)

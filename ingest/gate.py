@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Protocol
 
 from ingest.clocks import Clock, ClockPolicy, Verdict
+from ingest.contract.channels import THINNED_REASON
 from ingest.contract.values import Gap, Message, MessageKey
 from ingest.host import Refused, Telemetry
 from ingest.journal.entry import ClockVerdict, DeadLetter, Quarantined, RunChange
@@ -196,8 +197,13 @@ class Gate:
         self.pass_in(message, telemetry.receive_ns)
 
     def pass_in(self, message: Message, receive_ns: int) -> None:
-        """Hand a message with a believable time to the next batch, and declare the silence before it."""
+        """Hand a message with a believable time to the next batch; declare the silence before it, and what
+        its outbox took out of it."""
         self._silence(message)
+        if message.thinned:
+            at_ns = message.time_ns
+            self._gaps.append(Gap(message.node, message.machine, at_ns, at_ns, 1, THINNED_REASON))
+            self._count("thinned_messages")
         self._messages.append(message)
         self._receive_ns.append(receive_ns)
 

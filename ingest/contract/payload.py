@@ -169,7 +169,8 @@ def _read_message(
     if ch.GAP_MESSAGES in own:
         return _gap(node, machine, own, key)
     at = waveforms[0].start_ns if waveforms else (scalars[0].time_ns if scalars else time_ns)
-    return Message(node, machine, at, tuple(waveforms), tuple(scalars), key, historical)
+    thinned = ch.THINNED in own and own[ch.THINNED].long_value > 0
+    return Message(node, machine, at, tuple(waveforms), tuple(scalars), key, historical, thinned)
 
 
 def _waveform(metric: Metric, channel: Channel, time_ns: int) -> Waveform | Rejected:

@@ -87,7 +87,10 @@ class MessageKey:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one machine sent at one moment. key is None for edge nodes that know no outbox."""
+    """What one machine sent at one moment. key is None for edge nodes that know no outbox.
+
+    thinned: the outbox, being full, took its waveforms out.
+    """
 
     node: str
     machine: str
@@ -96,6 +99,7 @@ class Message:
     scalars: tuple[Scalar, ...]
     key: MessageKey | None = None
     historical: bool = False
+    thinned: bool = False
 
     def __post_init__(self) -> None:
         check_id(self.node, "edge node")

@@ -26,6 +26,7 @@ class _Entry(msgspec.Struct, array_like=True):
     scalars: tuple[tuple[str, float, int], ...]
     key: tuple[int, int] | None
     historical: bool
+    thinned: bool = False
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -51,6 +52,7 @@ def pack(one: Quarantined) -> bytes:
             scalars,
             key,
             message.historical,
+            message.thinned,
         )
     )
 
@@ -69,5 +71,6 @@ def unpack(body: bytes) -> Quarantined:
         tuple(Scalar(channel, value, time_ns) for channel, value, time_ns in entry.scalars),
         MessageKey(entry.node, *entry.key) if entry.key else None,
         entry.historical,
+        entry.thinned,
     )
     return Quarantined(message, entry.receive_ns)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
+from ingest.contract.channels import THINNED_REASON
 from ingest.contract.rows import AlarmChange, Judgement, Outputs, StopAdvice
 from ingest.contract.values import Gap
 from ingest.journal import quarantine
@@ -18,6 +20,13 @@ NS_PER_S = 1_000_000_000
 MAX_DEAD_LETTERS = 10_000
 MAX_QUARANTINED = 20_000
 SWEEP_EVERY = 64
+THINNING_APART_NS = 3_600 * NS_PER_S
+"""Thinned messages further apart are told of in two records."""
+GROW_GAP = (
+    "UPDATE gap SET from_ns = min(from_ns, ?), to_ns = max(to_ns, ?), n_messages = n_messages + ? "
+    "WHERE id = (SELECT max(id) FROM gap WHERE machine_id = ?) "
+    "AND boot_id IS NULL AND reason = ? AND to_ns >= ?"
+)
 COUNT = "INSERT INTO counter VALUES (?,?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 
 
@@ -97,7 +106,14 @@ def advice(pen: Pen, said: Sequence[StopAdvice]) -> None:
 
 
 def gaps(pen: Pen, said: Sequence[Gap]) -> None:
-    """Insert what is declared as missing."""
+    """Insert what is declared as missing. Thinned messages come by thousands: one record grows with them."""
+    whole, thinned = list[Gap](), dict[str, Gap]()
+    for gap in said:
+        if gap.key is None and gap.reason == THINNED_REASON:
+            thinned[gap.machine] = _joined(thinned.get(gap.machine, gap), gap)
+        else:
+            whole.append(gap)
+    fresh = [*whole, *(gap for gap in thinned.values() if not _grown(pen, gap))]
     pen.db.executemany(
         "INSERT INTO gap (batch_id, node_id, machine_id, from_ns, to_ns, receive_ns, n_messages, reason, "
         "boot_id, seq64) VALUES (?,?,?,?,?,?,?,?,?,?)",
@@ -114,9 +130,23 @@ def gaps(pen: Pen, said: Sequence[Gap]) -> None:
                 signed64(gap.key.boot_id) if gap.key else None,
                 signed64(gap.key.seq64) if gap.key else None,
             )
-            for gap in said
+            for gap in fresh
         ],
     )
+
+
+def _joined(known: Gap, more: Gap) -> Gap:
+    if known is more:
+        return known
+    from_ns, to_ns = min(known.from_ns, more.from_ns), max(known.to_ns, more.to_ns)
+    return replace(known, from_ns=from_ns, to_ns=to_ns, n_messages=known.n_messages + more.n_messages)
+
+
+def _grown(pen: Pen, gap: Gap) -> bool:
+    """Whether the machine's newest record is of the same thinning, and now covers this message too."""
+    machine_id = pen.names.machine(gap.machine)
+    values = (gap.from_ns, gap.to_ns, gap.n_messages, machine_id, gap.reason, gap.from_ns - THINNING_APART_NS)
+    return pen.db.execute(GROW_GAP, values).rowcount == 1
 
 
 def actions(pen: Pen, intake: Intake) -> None:

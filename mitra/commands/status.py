@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ingest.contract.channels import THINNED_REASON
 from mitra.commands.speech import AsJson, err, moment, say, say_json, say_table
 from mitra.health import Picture, look
 
@@ -96,9 +97,11 @@ def _tell(seen: Picture) -> None:
             f"alarm {alarm.machine} {alarm.last.cause} {alarm.last.priority.value} "
             f"since {moment(alarm.opened_ns)} UTC ({alarm.last.state.value})"
         )
-    missing = sum(gap.n_messages for gap in seen.gaps)
+    thinned = sum(gap.n_messages for gap in seen.gaps if gap.reason == THINNED_REASON)
+    missing = sum(gap.n_messages for gap in seen.gaps) - thinned
     say(
-        f"{len(seen.open_alarms)} open alarms, {len(seen.gaps)} gaps in the last day ({missing} messages), "
+        f"{len(seen.open_alarms)} open alarms, {len(seen.gaps)} gaps in the last day ({missing} messages; "
+        f"{thinned} more without their waveforms), "
         f"{seen.disk.free_bytes / 1e9:.1f} GB free"
     )
     for problem in seen.problems:

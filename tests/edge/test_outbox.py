@@ -228,6 +228,9 @@ def test_a_thinned_message_says_so(tmp_path: Path) -> None:
         payload = read_payload(row.body)
         assert not isinstance(payload, Rejected)
         said += sum(metric.name == ch.THINNED and metric.long_value == 1 for metric in payload.metrics)
+        found = read_message(payload, "gw-1", "m-1", one.channels.birth("m-1"))
+        assert isinstance(found, Message)
+        assert found.thinned is not bool(found.waveforms), "the host hears it"
     assert said == one.counts().thinned > 0
     one.close()
 

@@ -175,6 +175,18 @@ def test_sequence_gaps_are_stored_for_nodes_that_have_no_outbox() -> None:
     assert admitted.counts["sequence_gaps"] == 2
 
 
+def test_a_thinned_message_is_stored_and_what_it_lost_is_declared() -> None:
+    gate = Gate(Nothing())
+    thin = replace(message(key=1, waves=False), thinned=True)
+    tell(gate, thin)
+    tell(gate, thin)
+    tell(gate, message(NOW + S, key=2))
+    admitted = gate.take()
+    assert len(admitted.messages) == 2
+    assert admitted.gaps == (Gap("gw-1", thin.machine, thin.time_ns, thin.time_ns, 1, "waveform_thinned"),)
+    assert admitted.counts["thinned_messages"] == 1
+
+
 def test_correcting_moves_every_time_and_digests_do_not_depend_on_it() -> None:
     one = message()
     moved = corrected(one, 5)

@@ -11,6 +11,7 @@ import pytest
 
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.batch import Batch
+from ingest.contract.channels import THINNED_REASON
 from ingest.contract.rows import (
     AlarmChange,
     AlarmState,
@@ -178,6 +179,20 @@ def test_gaps_refusals_actions_and_keys_are_stored(journal: Journal) -> None:
     grown = (RunChange("gw-1", 2**64 - 1, (0, 9), ((0, 9),)),)
     journal.commit(intake(runs=grown), Outputs())
     assert journal.stored_runs("gw-1", 2**64 - 1) == [(0, 9)]
+
+
+def test_thinned_messages_grow_one_record_and_later_ones_begin_another(journal: Journal) -> None:
+    def thinned(at_ns: int) -> Gap:
+        return Gap("gw-1", "pump-1", at_ns, at_ns, 1, THINNED_REASON)
+
+    hour = 3600 * S
+    journal.commit(intake(gaps=(thinned(2 * S), thinned(3 * S))), Outputs())
+    journal.commit(intake(gaps=(thinned(S), thinned(hour))), Outputs())
+    other = Gap("gw-1", "pump-2", S, S, 1, THINNED_REASON)
+    journal.commit(intake(gaps=(thinned(3 * hour), other)), Outputs())
+    found = [(one.from_ns, one.to_ns, one.n_messages) for one in Reader(journal.path).gaps("pump-1")]
+    assert found == [(3 * hour, 3 * hour, 1), (S, hour, 4)]
+    assert len(Reader(journal.path).gaps("pump-2")) == 1
 
 
 def test_a_transaction_that_fails_stores_nothing(journal: Journal) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from mitra.live_models import LiveModels
 from models.online.panel import progress
 from models.online.panel_memory import STATISTICS
+from models.online.side_by_side import Agreement
 from models.state import StreamState
 
 EVERY_S: Final = 60.0
@@ -47,13 +48,18 @@ class Drifted(msgspec.Struct, frozen=True):
 
 
 class ModelsNow(msgspec.Struct, frozen=True):
-    """The whole file. detectors: of the panel; refused: why a model does not judge, in words."""
+    """The whole file.
+
+    detectors: of the panel; refused: why a model does not judge, in words; agreement: champion and challenger
+    side by side, newest 31 days.
+    """
 
     time_ns: int
     detectors: tuple[str, ...]
     panel: tuple[PanelNow, ...]
     live: tuple[Live, ...]
     refused: tuple[str, ...]
+    agreement: Agreement | None
     drift: tuple[Drifted, ...]
 
 
@@ -75,6 +81,7 @@ def models_now(state: StreamState, live: LiveModels, time_ns: int) -> ModelsNow:
         panel=panel,
         live=tuple(Live(one.label, str(one.alias)) for one in live.models),
         refused=live.refused,
+        agreement=state.side_by_side.agreement(),
         drift=tuple(Drifted(*found) for found in state.drift.found),
     )
 

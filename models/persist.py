@@ -23,6 +23,7 @@ from models.online.layout import MAX_PLACES, slots_from_names
 from models.online.members import Member
 from models.online.memory import MAX_REGIMES, Memory
 from models.online.panel_memory import Panel
+from models.online.side_by_side import SideBySide
 from models.settings import Settings
 from models.state import MAX_ACTIONS_REMEMBERED, Advised, Effect, SensorWatch, StreamState, new_state
 
@@ -75,6 +76,14 @@ class SavedDrift(msgspec.Struct, frozen=True):
     found: list[tuple[int, str, str, float, float]]
 
 
+class SavedPair(msgspec.Struct, frozen=True, array_like=True):
+    """`side_by_side.SideBySide`, by machine of the dump."""
+
+    pair: tuple[str, str]
+    days: dict[int, bytes]
+    runs: dict[int, tuple[int, int]]
+
+
 class Saved(msgspec.Struct, frozen=True):
     """All of a state but the plant file."""
 
@@ -97,6 +106,7 @@ class Saved(msgspec.Struct, frozen=True):
     champion: str
     drift: SavedDrift
     member: dict[str, Array]
+    side_by_side: SavedPair
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
     rounds: dict[str, bytes] = {}
@@ -105,7 +115,14 @@ class Saved(msgspec.Struct, frozen=True):
 def _without_panel(tables: dict[str, Any]) -> dict[str, Any]:
     """Version 1 knew no panel, champion or drift: the panel starts in warm-up."""
     nothing = {"due_ns": [], "count": ["<i8", [0], b""], "state": ["<f8", [0, 4], b""], "found": []}
-    return {**tables, "panel": {}, "champion": "", "drift": nothing, "member": {}}
+    return {
+        **tables,
+        "panel": {},
+        "champion": "",
+        "drift": nothing,
+        "member": {},
+        "side_by_side": [["", ""], {}, {}],
+    }
 
 
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: _without_panel}
@@ -184,6 +201,15 @@ def _fill_drift(drift: DriftWatch, saved: SavedDrift, pairs: list[tuple[int, int
             drift.due_ns[new] = saved.due_ns[old]
 
 
+def _fill_pair(both: SideBySide, saved: SavedPair, pairs: list[tuple[int, int]]) -> None:
+    both.pair = saved.pair
+    for day, bits in saved.days.items():
+        both.days[day] = bytearray(both.n_machines)
+        for new, old in pairs:
+            both.days[day][new] = bits[old]
+    both.runs = {new: saved.runs[old] for new, old in pairs if old in saved.runs}
+
+
 def _kept(member: Member, machines: tuple[Machine, ...]) -> dict[str, Array]:
     return {machines[m].id: _pack(rows) for m, rows in sorted(member.kept().items())}
 
@@ -236,6 +262,11 @@ def dump(state: StreamState) -> bytes:
             _pack(state.drift.test.state),
             list(state.drift.found),
         ),
+        side_by_side=SavedPair(
+            state.side_by_side.pair,
+            {day: bytes(bits) for day, bits in state.side_by_side.days.items()},
+            state.side_by_side.runs,
+        ),
         member={} if state.member is None else _kept(state.member, state.machines),
         dropped=state.dropped,
         verdicts=list(state.verdicts),
@@ -255,6 +286,7 @@ def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamS
     _fill_panel(state.panel, saved.panel, new_at, old_at)
     _fill_drift(state.drift, saved.drift, pairs, set(state.index))
     _fill_member(state, saved)
+    _fill_pair(state.side_by_side, saved.side_by_side, pairs)
     for new, old in pairs:
         names = tuple(saved.layouts[saved.layout_of[old]])
         slots = slots_from_names(names)

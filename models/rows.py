@@ -93,6 +93,7 @@ def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | 
             state.layout_of[m] = plan.layout
         if plan.champion:
             state.champion = plan.champion
+            _hear_both(state, m, row, plan)
         group = groups.get(id(plan.layout))
         if group is None:
             group = groups[id(plan.layout)] = _Group(plan.layout)
@@ -106,6 +107,14 @@ def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | 
         group.time_ns.append(row.time_ns)
     _flush(state, groups, judged)
     return judged
+
+
+def _hear_both(state: StreamState, m: int, row: FeatureRow, plan: Plan) -> None:
+    """Count what champion and challenger say of the same row."""
+    if plan.pair is not None:
+        ours, theirs, label = plan.pair
+        words = (float(row.values[ours]), float(row.values[theirs]))
+        state.side_by_side.hear(m, row.time_ns, (plan.champion, label), words)
 
 
 def _flush(state: StreamState, groups: dict[int, _Group], judged: list[Judged | None]) -> None:

@@ -19,6 +19,7 @@ from models.online.layout import Floats, Layout, Layouts
 from models.online.members import Member, member_of
 from models.online.memory import Dial, Given, Memory, dial, given, new_memory
 from models.online.panel_memory import Panel, new_panel, panel_cuts
+from models.online.side_by_side import SideBySide
 from models.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class StreamState:
     cuts: Cuts
     drift: DriftWatch
     member: Member | None
+    side_by_side: SideBySide
     given: Given
     dial: Dial
     layouts: Layouts
@@ -125,6 +127,7 @@ def new_state(plant: Plant, settings: Settings | None = None) -> StreamState:
         cuts=panel_cuts(),
         drift=new_watch(len(machines)),
         member=member_of(settings.detectors),
+        side_by_side=SideBySide(len(machines)),
         given=given(machines),
         dial=numbers,
         layouts=layouts,

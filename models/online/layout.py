@@ -149,7 +149,8 @@ class Layout:
 class Plan:
     """How rows of one schema fill a layout: sources (MAX_SLOTS, MAX_SOURCES), columns or -1.
 
-    Facts likewise. champion: label of the batch model whose word such rows carry, "" for none.
+    Facts likewise. champion: label of the batch model whose word such rows carry, "" for none; pair:
+    columns of its word and its challenger's, and the challenger's label.
     """
 
     layout: Layout
@@ -157,6 +158,7 @@ class Plan:
     sources: Ints
     facts: Ints
     champion: str = ""
+    pair: tuple[int, int, str] | None = None
 
 
 def _places_of(slots: tuple[Slot, ...]) -> Ints:
@@ -249,7 +251,16 @@ class Layouts:
             facts[i, : min(8, len(columns))] = columns[:8]
         said_by = facts[CHAMPION, 0]
         champion = names[said_by].removeprefix(CHAMPION_COLUMN) if said_by >= 0 else ""
-        return Plan(layout, names, sources, facts, champion)
+        return Plan(layout, names, sources, facts, champion, _pair_of(at, champion))
+
+
+def _pair_of(at: dict[str, int], champion: str) -> tuple[int, int, str] | None:
+    """Columns of a champion's word and of the challenger of the same name, and that one's label."""
+    start = CHALLENGER_COLUMN + champion.partition("@")[0] + "@"
+    for name, column in at.items():
+        if champion and name.startswith(start):
+            return at[CHAMPION_COLUMN + champion], column, name.removeprefix(CHALLENGER_COLUMN)
+    return None
 
 
 def slots_from_names(slot_names: tuple[str, ...]) -> tuple[Slot, ...]:

@@ -189,6 +189,12 @@ def test_live_words_say_on_which_days_the_two_agree(registry, plant):
     found = agreement({"m0": parts(stored)}, "forest@1", "forest@2")
     assert (found.days, found.both, found.only_champion, found.only_challenger) == (3, 1, 1, 1)
     assert agreement({"m0": parts(stored)}, "forest@1", "forest@9").days == 0
+    counted = load(dump(state), plant).side_by_side.agreement()
+    assert (counted.days, counted.both, counted.only_champion, counted.only_challenger) == (3, 1, 1, 1)
+    assert (counted.champion, counted.challenger) == ("forest@1", "forest@2")
+    late = load(dump(state), plant)
+    judge(late, stored[-5:], (), stored[-1].time_ns)
+    assert late.side_by_side.agreement() == counted, "days are not counted twice"
 
 
 def test_historical_rows_and_other_machines_get_no_word(registry):

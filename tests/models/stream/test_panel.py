@@ -151,7 +151,14 @@ def test_a_restart_goes_on_with_the_same_bits_in_the_middle_of_a_warning(learned
 def test_a_state_saved_before_there_was_a_panel_loads_and_its_panel_is_in_warm_up(learned, plant):
     body = msgspec.msgpack.decode(dump(learned)[len(MAGIC) + 4 :])
     assert body["version"] == VERSION
-    del body["panel"], body["champion"], body["drift"], body["member"], body["settings"]["detectors"]
+    del (
+        body["panel"],
+        body["champion"],
+        body["drift"],
+        body["member"],
+        body["side_by_side"],
+        body["settings"]["detectors"],
+    )
     old = msgspec.msgpack.encode({**body, "version": 1})
     state = load(MAGIC + zlib.crc32(old).to_bytes(4, "little") + old, plant)
     np.testing.assert_array_equal(state.memory.mean, learned.memory.mean)

@@ -79,8 +79,9 @@ are peak values of a sine; a line is looked for 1 % around its place.
 ## Every message, from its scalars
 
 Each scalar channel keeps its own name. `speed_hz` is the speed the orders were taken at: the message's; else
-the last one that the machine told, for ten minutes; else one read off the spectrum; else the rated one. Where
-the message itself tells none, `speed_confidence` says how sure it is: 1 told, 0.5 to 1 read, 0 rated.
+the last one that the machine told, for ten minutes; else one read off the spectrum, near the rated speed or,
+where none is declared, near those of motors on the mains; else the rated one. Where the message itself tells
+none, `speed_confidence` says how sure it is: 1 told, 0.5 to 1 read, 0 rated.
 
 {table((*columns, "Needs"), derived)}
 

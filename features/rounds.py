@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.listening import LISTENED, LISTENED_NAMES, listen
-from features.speed import from_spectrum
+from features.speed import from_mains, from_spectrum
 from features.table import SlowFeature
 from features.trends import HOUR_FEATURES, HOUR_NAMES, SAMPLED, hour, sample
 from features.windows import Window, empty, from_bytes, insert, to_bytes
@@ -40,6 +40,8 @@ SUM_UP_EVERY, LISTEN_EVERY = 10, 60
 TOLD_NS = 10 * ROUND_NS
 """How long a speed that was told or read stands for the blocks that come without one."""
 MAX_READINGS = 5
+SAME_SPEED, MIN_AGREE = 0.03, 3
+"""Where no speed is declared, so many of the last readings must agree so closely."""
 MIN_CONFIDENCE = 0.5
 """Confidence from which a speed read off the spectrum counts; noise stays below 0.4."""
 _WAVES, _HEAT, _POWER = 1, 2, 4
@@ -138,11 +140,16 @@ class Past:
         """Speed and confidence of a block that comes without one: told, else read, else nominal."""
         if abs(time_ns - self.told_ns) <= TOLD_NS and self.told_hz > 0:
             return self.told_hz, 1.0
-        fresh = [one for one in self.readings if abs(time_ns - one.round_ns) <= TOLD_NS]
-        if fresh:
-            middle = sorted(fresh, key=lambda one: one.hz)[len(fresh) // 2]
-            return middle.hz, middle.confidence
-        return (np.nan, np.nan) if nominal_hz is None else (nominal_hz, 0.0)
+        fresh = sorted(
+            (one for one in self.readings if abs(time_ns - one.round_ns) <= TOLD_NS), key=lambda one: one.hz
+        )
+        if not fresh:
+            return (np.nan, np.nan) if nominal_hz is None else (nominal_hz, 0.0)
+        middle = fresh[len(fresh) // 2]
+        agree = sum(abs(one.hz / middle.hz - 1) < SAME_SPEED for one in fresh)
+        if nominal_hz is None and agree < MIN_AGREE:
+            return np.nan, np.nan  # one comb in noise must not become a machine's speed
+        return middle.hz, middle.confidence
 
 
 @dataclass(slots=True)
@@ -187,8 +194,8 @@ def call(
         due = _claim(past, message.machine, round_ns, kind.mask, claimed)
         known = facts.get(message.machine)
         nominal_hz, read = None if known is None else known.speed_hz, None
-        if due and kind.mask & _WAVES and not kind.tells_speed and nominal_hz is not None:
-            read = _read(past, message, round_ns, nominal_hz)
+        if due and kind.mask & _WAVES and not kind.tells_speed and known is not None:
+            read = _read(past, message, round_ns, known)
         speed_hz, confidence = past.speed_at(message.time_ns, nominal_hz)
         turns = past.turns(round_ns, kind.mask) if due else (False, False)
         calls.append(Call(speed_hz, confidence, round_ns if due else None, read, *turns))
@@ -220,12 +227,22 @@ def _claim(past: Past, machine: str, round_ns: int, mask: int, claimed: set[tupl
     return True
 
 
-def _read(past: Past, message: Message, round_ns: int, nominal_hz: float) -> Reading | None:
-    """The speed of this block, tried unless a message told it lately, and kept when it is sure enough."""
+def _read(past: Past, message: Message, round_ns: int, known: Facts) -> Reading | None:
+    """The speed of this block, tried unless a message told it lately, and kept when it is sure enough.
+
+    Looked for around the declared speed, else around the one that readings agree on, else as that of a motor
+    on the mains.
+    """
     if abs(message.time_ns - past.told_ns) <= TOLD_NS:
         return None
+    about_hz = past.speed_at(message.time_ns, None)[0] if known.speed_hz is None else known.speed_hz
     axes, rate_hz = axes_of(message.waveforms)
-    found = from_spectrum(axes, rate_hz, nominal_hz)
+    if about_hz > 0:
+        found = from_spectrum(axes, rate_hz, about_hz)
+    elif known.mains_hz is not None:
+        found = from_mains(axes, rate_hz, known.mains_hz)
+    else:
+        return None
     read = Reading(round_ns, float(np.float32(found.hz)), float(np.float32(found.confidence)))
     _keep(past, read)
     return read

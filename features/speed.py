@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Wave: TypeAlias = "NDArray[np.float64]"
 
 N_HARMONICS = 6
+POLE_PAIRS = (1, 2, 3, 4)
+HUM_SHARE = 0.001
+"""A comb this near to a harmonic comb of the mains may be hum."""
+CLEAR_LEAD = 0.1
+"""Lead over the second pole number, as a share, from which the first is taken at its word."""
 NOISE_DB, CLEAR_DB, SLOPE_DB = 8.0, 15.0, 10.0
 """A harmonic has a vote from 8 dB over the spectrum around it and a whole one from 23 dB; a speed gets it
 as far as it lies within 10 dB of that harmonic's top."""
@@ -111,6 +116,27 @@ def from_spectrum(wave: Wave, rate_hz: float, nominal_hz: float, tolerance: floa
         _refined(levels.max(axis=0), float(speeds[first] + speeds[last]) / 2 / step_hz, n_harmonics) * step_hz
     )
     return Speed(hz, best, "spectrum")
+
+
+def from_mains(wave: Wave, rate_hz: float, mains_hz: float) -> Speed:
+    """Speed of a motor on the mains of which nothing is declared: the pole pairs whose comb fits best.
+
+    wave: as for `from_spectrum`. Asynchronous motors of one to four pole pairs turn at 92 to 100 % of
+    mains / pairs. A comb of 25 Hz holds every other tooth of one of 50 Hz, so the confidence falls to nothing
+    as the runner-up comes near. At exactly mains / pairs hum cannot be told from a shaft: no answer.
+
+    >>> t = np.arange(16_384) / 8_192
+    >>> wave = sum(np.sin(2 * np.pi * 24.6 * k * t + k) / k for k in range(1, 7))
+    >>> round(from_mains(wave, 8_192, 50.0).hz, 1)
+    24.6
+    """
+    found = [from_spectrum(wave, rate_hz, 0.97 * mains_hz / pairs, 0.05) for pairs in POLE_PAIRS]
+    first, second = sorted(found, key=lambda one: -one.confidence)[:2]
+    pairs = POLE_PAIRS[found.index(first)]
+    if not abs(first.hz * pairs / mains_hz - 1) > HUM_SHARE:
+        return NOTHING
+    lead = (first.confidence - second.confidence) / first.confidence
+    return Speed(first.hz, first.confidence * min(1.0, lead / CLEAR_LEAD), "spectrum")
 
 
 def _levels(axes: Wave, n_bins: int) -> Wave | None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.cepstrum import real_cepstrum, strongest_family, whiten
 from features.order_tracking import order_spectrum, smear_bins, to_angle, turns_from_pulses, turns_from_speed
-from features.speed import from_pulses, from_spectrum
+from features.speed import from_mains, from_pulses, from_spectrum
 from features.windows import empty, from_bytes, insert, statistics, to_bytes
 
 NAMES = ("rms_g", "kurtosis")
@@ -135,6 +135,24 @@ def test_the_unit_and_the_sign_of_a_wave_do_not_move_the_speed(factor):
     )
     assert other.hz == pytest.approx(one.hz, rel=1e-6)
     assert other.confidence == pytest.approx(one.confidence, abs=1e-6)
+
+
+@pytest.mark.parametrize(("hz", "mains_hz"), [(24.6, 50.0), (48.8, 50.0), (16.3, 50.0), (29.4, 60.0)])
+def test_the_poles_of_a_motor_are_read_off_its_spectrum(hz, mains_hz):
+    rng = np.random.default_rng(6)
+    t = np.arange(16_384) / 8_192.0
+    wave = sum(np.sin(2 * np.pi * k * hz * t + k * k) / k for k in range(1, 7)) + rng.normal(0, 0.1, t.size)
+    found = from_mains(wave, 8_192.0, mains_hz)
+    assert found.hz == pytest.approx(hz, rel=0.002)
+    assert found.confidence > 0.5
+
+
+def test_hum_noise_and_silence_are_no_motor():
+    t = np.arange(16_384) / 8_192.0
+    rng = np.random.default_rng(7)
+    hum = sum(np.sin(2 * np.pi * k * 50.0 * t + k) / k for k in range(1, 7)) + rng.normal(0, 0.05, t.size)
+    for wave in (hum, rng.normal(size=t.size), np.zeros(t.size), np.full(t.size, np.nan)):
+        assert not from_mains(wave, 8_192.0, 50.0).confidence > 0.5
 
 
 def test_noise_gives_a_speed_with_little_confidence():

@@ -185,10 +185,23 @@ def test_a_speed_told_apart_from_the_waveforms_serves_them_for_ten_minutes():
     assert value(rows[3], SPEED_COLUMN) == pytest.approx(24.6, abs=0.05)
 
 
-def test_without_a_rated_speed_the_speed_is_unknown_not_guessed():
-    row = extract([message(0, machine="fan-2")], FACTS, new_rounds(FACTS))[0]
-    assert np.isnan(value(row, SPEED_COLUMN))
-    assert np.isnan(value(row, CONFIDENCE_COLUMN))
+def test_an_undeclared_motor_has_a_speed_when_three_readings_agree():
+    rows = extract([message(60.0 * i, machine="fan-2") for i in range(8)], FACTS, new_rounds(FACTS))
+    speeds = [value(row, SPEED_COLUMN) for row in rows]
+    assert np.isnan(speeds[:2]).all()
+    assert np.isnan(value(rows[0], CONFIDENCE_COLUMN))
+    assert speeds[2:] == pytest.approx([24.6] * 6, abs=0.05)
+    off_the_mains = {"fan-2": Facts(mains_hz=None)}
+    rows = extract([message(60.0 * i, machine="fan-2") for i in range(4)], off_the_mains, new_rounds(FACTS))
+    assert np.isnan([value(row, SPEED_COLUMN) for row in rows]).all()
+
+
+def test_readings_that_contradict_each_other_are_no_speed():
+    rounds = new_rounds(FACTS)
+    turns = [24.6, 48.9, 16.2, 24.6, 48.9]
+    rows = extract([message(60.0 * i, hz=hz, machine="fan-2") for i, hz in enumerate(turns)], FACTS, rounds)
+    assert np.isnan([value(row, SPEED_COLUMN) for row in rows]).all()
+    assert len(rounds.machines["fan-2"].readings) >= 3
 
 
 @pytest.mark.parametrize(

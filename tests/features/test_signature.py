@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,11 +9,11 @@ from benchmarks.diagnosis import evaluate, scores
 from features.bearings import find, orders_of
 from features.kurtogram import best_band, kurtogram
 from features.signature import CLEAR_DB, Part, diagnose, line_level_db
+from tests.recordings import DATA
 
 RATE_HZ, RPM, SECONDS = 12_000.0, 1_770.0, 6
 SHAFT_HZ = RPM / 60
 ORDERS = orders_of(find("6205"))
-DATA = Path(os.environ.get("MITRA_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def hits(order, strength, seed=0):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.rounds import ROUND_STARTS
 from ingest.contract.actions import Verdict
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from models.training.replay import GoldenStretch
 
 ROWS_MAX = 20_000_000
-OWN = "Mitra/"
+LEFT_OUT = ("Mitra/", *ROUND_STARTS)
+"""Starts of columns that no batch model reads: what models said, and what only one row in sixty has."""
 UNKNOWN, HEALTHY, FAULTY = -1, 0, 1
 HARD_HEALTHY_WEIGHT = 3.0  # a false alarm that a person marked teaches more than a quiet day
 
@@ -65,9 +67,8 @@ def join(
     Columns that only some machines have are missing (NaN) for the others; machines without a group are
     "other".
     """
-    # What models said of a row is no feature of the machine.
     said = {name for _, names, _ in parts.values() for name in names}
-    columns = tuple(sorted(name for name in said if not name.startswith(OWN)))
+    columns = tuple(sorted(name for name in said if not name.startswith(LEFT_OUT)))
     place = {name: k for k, name in enumerate(columns)}
     machines = tuple(sorted(parts))
     index, times, rows = [], [], []

@@ -489,3 +489,10 @@ def test_columns_are_found_by_name() -> None:
     order = [3, 1, 0, 2]
     shuffled = replace(frame, values=frame.values[:, order], columns=tuple(frame.columns[k] for k in order))
     assert np.array_equal(model.score(shuffled), model.score(frame))
+
+
+def test_what_models_said_and_what_few_rows_have_is_no_column_of_training():
+    names = ("x.rms_g", "Mitra/Champion/forest", "hour.starts", "slow.cepstrum_hz")
+    frame = join({"pump-1": (np.arange(3), names, np.ones((3, 4)))}, {})
+    assert frame.columns == ("x.rms_g",)
+    assert frame.values.shape == (3, 1)

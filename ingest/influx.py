@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from influxdb_client.client.flux_csv_parser import FluxCsvParserException, FluxQueryException
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
@@ -183,47 +184,72 @@ def flux_text(text: str) -> str:
     return '"' + escaped.replace("\n", "\\n").replace("\r", "\\r") + '"'
 
 
-def flux_query(influx: Influx, machine: str, columns: Sequence[str], from_ns: int, to_ns: int) -> str:
-    """The Flux that reads columns of one machine in [from_ns, to_ns), a row a time stamp."""
-    wanted = " or ".join(f"r._field == {flux_text(column)}" for column in columns)
+def flux_query(influx: Influx, machine: str, columns: Sequence[str] | None, from_ns: int, to_ns: int) -> str:
+    """The Flux that reads columns of one machine (None: all) in [from_ns, to_ns), a row a time stamp."""
+    fields = " or ".join(f"r._field == {flux_text(column)}" for column in columns or ())
+    wanted = fields or ("true" if columns is None else "false")
     return (
         f"from(bucket: {flux_text(influx.bucket)})"
         f" |> range(start: time(v: {int(from_ns)}), stop: time(v: {int(to_ns)}))"
         f" |> filter(fn: (r) => r._measurement == {flux_text(influx.measurement)})"
         f" |> filter(fn: (r) => r.machine == {flux_text(machine)})"
-        f" |> filter(fn: (r) => {wanted or 'true'})"
+        f" |> filter(fn: (r) => {wanted})"
         ' |> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
         ' |> sort(columns: ["_time"])'
     )
 
 
 def read_rows(
-    influx: Influx, machine: str, columns: Sequence[str], from_ns: int = 0, to_ns: int = END_NS
+    influx: Influx, machine: str, columns: Sequence[str] | None = None, from_ns: int = 0, to_ns: int = END_NS
 ) -> Rows:
-    """Feature rows of one machine out of InfluxDB, for training. Raises InfluxError."""
+    """Feature rows of one machine out of InfluxDB, for training. columns: None for every number there is.
+
+    Values that are no numbers are missing; times are cut to microseconds.
+    Raises InfluxError.
+    """
     client = InfluxDBClient(
         url=influx.url, token=influx.token, org=influx.org, timeout=int(influx.timeout_s * 1000)
     )
     try:
-        tables = client.query_api().query(
-            flux_query(influx, machine, columns, from_ns, to_ns), org=influx.org
-        )
+        query = flux_query(influx, machine, columns, from_ns, to_ns)
+        found = [
+            (_ns(record.get_time()), _numbers(record.values))
+            for record in client.query_api().query_stream(query, org=influx.org)
+        ]
     except (ApiException, HTTPError) as error:
         raise InfluxError(
             f"{_why(error)}; history was not read, training can use the journal's own"
         ) from error
+    except (FluxQueryException, FluxCsvParserException, LookupError, TypeError, ValueError) as error:
+        raise InfluxError(
+            f"InfluxDB did not answer the query with rows ({error}); training can use the journal's own"
+        ) from error
     finally:
         client.close()
-    records: list[Any] = [record for table in tables for record in table.records]
-    times = np.array([_ns(record.get_time()) for record in records], np.int64)
-    values = np.full((len(records), len(columns)), np.nan, np.float32)
-    for i, record in enumerate(records):
-        for k, column in enumerate(columns):
-            found = record.values.get(column)
-            if isinstance(found, int | float):
-                values[i, k] = found
+    names = (
+        tuple(columns) if columns is not None else tuple(sorted({name for _, row in found for name in row}))
+    )
+    place = {name: k for k, name in enumerate(names)}
+    times = np.array([time_ns for time_ns, _ in found], np.int64)
+    values = np.full((len(found), len(names)), np.nan, np.float32)
+    for i, (_, row) in enumerate(found):
+        for name, value in row.items():
+            if name in place:
+                values[i, place[name]] = value
     order = np.argsort(times, kind="stable")
-    return Rows(tuple(columns), (machine,) * len(records), times[order], times[order], values[order])
+    return Rows(names, (machine,) * len(found), times[order], times[order], values[order])
+
+
+def _numbers(record: Mapping[str, Any]) -> dict[str, float]:
+    """The measured values of a record: no tags (text), no columns of Flux itself, no holes."""
+    return {
+        name: float(value)
+        for name, value in record.items()
+        if isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and name not in {"result", "table"}
+        and not name.startswith("_")
+    }
 
 
 def _ns(moment: Any) -> int:

@@ -104,7 +104,7 @@ def _frame_of_plant(reader: Reader, plant: Plant, window: tuple[int, int], influ
         if influx is None:
             rows = reader.rows(machine.id, *window)
         else:
-            rows = read_rows(influx, machine.id, reader.rows(machine.id).names, *window)
+            rows = read_rows(influx, machine.id, None, *window)  # the journal may have forgotten its columns
         if len(rows.time_ns):
             parts[machine.id] = (rows.time_ns, rows.names, rows.values.astype("float64"))
     return join(parts, kinds_of(plant))

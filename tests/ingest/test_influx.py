@@ -194,6 +194,64 @@ def test_history_is_read_by_flux(stub: str) -> None:
         read_rows(influx("http://127.0.0.1:9"), "pump-1", ("x.rms_g",))
 
 
+# What InfluxDB 2 answers, written after its documented annotated CSV: several tables with schemas of their
+# own, integers, booleans, tags, defaults, quoted names, times to the nanosecond.
+ANNOTATED = (
+    "#datatype,string,long,dateTime:RFC3339,string,string,double,long,boolean\r\n"
+    "#group,false,false,false,true,true,false,false,false\r\n"
+    '#default,_result,,,,,,,\r\n,result,table,_time,machine,line,"odd, name",Count/Total,moving\r\n'
+    ",,0,2026-01-01T00:00:02Z,pump-1,3,0.5,41,true\r\n"
+    ",,0,2026-01-01T00:00:01.123456789Z,pump-1,3,,40,false\r\n\r\n"
+    "#datatype,string,long,dateTime:RFC3339,string,double,unsignedLong\r\n"
+    "#group,false,false,false,true,false,false\r\n"
+    "#default,_result,,,,,7\r\n,result,table,_time,machine,x.rms_g,starts\r\n"
+    ",,1,2026-01-01T00:00:03Z,pump-1,0.25,\r\n\r\n"
+)
+REFUSAL = (
+    "#datatype,string,string\r\n#group,true,true\r\n#default,,\r\n,error,reference\r\n"
+    ',"runtime error: cannot sort, memory allocation limit reached",897\r\n\r\n'
+)
+
+
+def test_every_number_of_an_annotated_answer_is_read_and_nothing_else(stub: str) -> None:
+    Stub.answer = ANNOTATED
+    rows = read_rows(influx(stub), "pump-1")
+    assert rows.names == ("Count/Total", "odd, name", "starts", "x.rms_g")
+    start = 1_767_225_600 * 10**9
+    assert rows.time_ns.tolist() == [start + 1_123_456_000, start + 2 * 10**9, start + 3 * 10**9]
+    hole = np.nan
+    wanted = [[40, hole, hole, hole], [41, 0.5, hole, hole], [hole, hole, 7, 0.25]]
+    np.testing.assert_array_equal(rows.values, np.array(wanted, np.float32))
+    assert "filter(fn: (r) => true)" in Stub.lines[0]
+    few = read_rows(influx(stub), "pump-1", ("x.rms_g", "never"))
+    np.testing.assert_array_equal(few.values[:, 0], np.array([hole, hole, 0.25], np.float32))
+    assert np.isnan(few.values[:, 1]).all()
+
+
+def test_no_rows_are_no_rows(stub: str) -> None:
+    Stub.answer = "\r\n"
+    rows = read_rows(influx(stub), "pump-1")
+    assert (rows.names, rows.values.shape) == ((), (0, 0))
+    assert "=> false)" in flux_query(influx(stub), "pump-1", (), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            REFUSAL,
+            "memory allocation limit",
+        ),
+        ("<html>a proxy says no</html>\r\n", "did not answer the query with rows"),
+        (ANNOTATED.replace("2026-01-01T00:00:02Z", "yesterday"), "did not answer the query with rows"),
+    ],
+)
+def test_an_answer_that_is_no_table_is_a_sentence(stub: str, answer: str, said: str) -> None:
+    Stub.answer = answer
+    with pytest.raises(InfluxError, match=said):
+        read_rows(influx(stub), "pump-1")
+
+
 @pytest.mark.full
 @pytest.mark.skipif(not Path(VICTORIA).exists(), reason="victoria-metrics is not installed")
 def test_a_real_server_that_speaks_the_v2_interface_holds_every_value(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
+import threading
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +21,7 @@ from ingest.historian.export import export
 from ingest.journal.entry import Intake
 from ingest.journal.journal import Journal
 from ingest.journal.schema import open_reader
+from ingest.reader import Reader
 from mitra.layout import Layout
 from mitra.supervisor import free_port
 from models.registry import Registry
@@ -341,6 +346,55 @@ def test_an_influx_that_is_away_is_a_missing_part(trained: Path, plant: Path) ->
     found = mitra("train", "--data", trained, *asked, "--influx-bucket", "mitra")
     assert found.code == 4
     assert "Nothing was trained" in found.err
+
+
+class Annotated(BaseHTTPRequestHandler):
+    """Answers Flux with the plant's rows as annotated CSV, one table a machine."""
+
+    rows: ClassVar[dict[str, list[str]]] = {}
+
+    def do_POST(self) -> None:
+        query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["query"]
+        machine = next(name for name in Annotated.rows if f'r.machine == "{name}"' in query)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/csv")
+        self.end_headers()
+        kinds = ",".join(["double"] * len(NAMES))
+        false = ",".join(["false"] * len(NAMES))
+        head = (
+            f"#datatype,string,long,dateTime:RFC3339,string,{kinds}\r\n#group,false,false,false,true,{false}\r\n"
+            f"#default,_result,,,{',' * len(NAMES)}\r\n,result,table,_time,machine,{','.join(NAMES)}\r\n"
+        )
+        self.wfile.write((head + "".join(Annotated.rows[machine]) + "\r\n").encode())
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet."""
+
+
+def test_training_from_influx_stands_on_the_same_data_as_from_the_journal(trained: Path, plant: Path) -> None:
+    reader = Reader(Layout(trained).journal, Layout(trained).history)
+    for k in range(MACHINES):
+        rows = reader.rows(name_of(k))
+        Annotated.rows[name_of(k)] = [
+            f",,0,{datetime.fromtimestamp(at / 1e9, UTC):%Y-%m-%dT%H:%M:%SZ},{name_of(k)},"
+            + ",".join(repr(float(one[rows.names.index(name)])) for name in NAMES)
+            + "\r\n"
+            for at, one in zip(rows.time_ns, rows.values, strict=True)
+        ]
+    reader.close()
+    server = HTTPServer(("127.0.0.1", 0), Annotated)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    asked = ("--data", trained, "--plant", plant / "plant.toml", "--kind", "pca-t2-q", "--json")
+    where = ("--influx", f"http://127.0.0.1:{server.server_port}", "--influx-bucket", "mitra")
+    try:
+        far, near = mitra("train", *asked, *where), mitra("train", *asked)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert (far.code, near.code) == (0, 0), far.err
+    assert far.data["manifest"]["data_sha256"] == near.data["manifest"]["data_sha256"]
+    assert far.data["manifest"]["files"] == near.data["manifest"]["files"]
 
 
 def test_golden_cases_that_cannot_be_are_named_by_row(trained: Path, plant: Path, tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""The models' advice as a request to control: words in the plant's language, evidence bound by its hash."""
+"""The models' advice as a request to control: words in the plant's language, evidence bound by its hash.
+
+The reason that people sign is one text, in the plant's language. The evidence says why in both languages, so
+that everybody reads it in their own.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from ingest.contract.approval.messages import VERSION, Request, evidence_sha256
 from ingest.contract.rows import StopAdvice
 
 NS_PER_MS = 1_000_000
-MAX_FACTS = 24
+MAX_FACTS = 12
+"""In each language; a request takes 24."""
 MAX_FACT_CHARS = 80
 MAX_REASON_CHARS = 280
 TITLE = {"en": "Why", "id": "Alasan"}
@@ -24,11 +29,11 @@ def request_of(advice: StopAdvice, site: str, language: str) -> bytes:
 
     language: `en` or `id`. Raises ValueError when a field breaks the request's limits.
     """
-    reader = Language(language, ZoneInfo("UTC"))
-    words = [sentence(reason, reader) for reason in advice.evidence] or [advice.reason]
+    words = _words(advice, language)
     facts = [
-        {"name": f"{TITLE[language]} {number}", "value": text[:MAX_FACT_CHARS]}
-        for number, text in enumerate(words[:MAX_FACTS], 1)
+        {"name": f"{title} {number}", "value": text[:MAX_FACT_CHARS]}
+        for code, title in TITLE.items()
+        for number, text in enumerate(_words(advice, code)[:MAX_FACTS], 1)
     ]
     evidence = {"facts": facts, "trend": [], "trend_unit": ""}
     told = f"{advice.machine} {advice.cause} {advice.time_ns}"
@@ -45,6 +50,11 @@ def request_of(advice: StopAdvice, site: str, language: str) -> bytes:
         dedup_key=hashlib.sha256(told.encode()).hexdigest()[:32],
         evidence=evidence,
     ).to_bytes()
+
+
+def _words(advice: StopAdvice, language: str) -> list[str]:
+    reader = Language(language, ZoneInfo("UTC"))
+    return [sentence(reason, reader) for reason in advice.evidence] or [advice.reason]
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -29,6 +29,19 @@ def test_every_key_that_the_page_uses_exists() -> None:
     assert [one for one in used if one not in TABLE and not one.endswith(".")] == []
 
 
+def test_every_entry_of_the_audit_log_has_words() -> None:
+    folder = STATIC.parents[1]
+    code = "".join((folder / name).read_text("utf-8") for name in ("desk.py", "web.py"))
+    written = re.findall(r"self\._record\((.*?)\n", re.sub(r"\(\s+", "(", code))
+    kinds = {kind for line in written for kind in re.findall(r'"([a-z_]+)",', line)[:1]}
+    kinds |= set(re.findall(r'_note_refusal\("([a-z_]+)"', code))
+    keys = {key for line in written for key in re.findall(r"\b([a-z0-9_]+)=", line)}
+    assert {"proposed", "receipt", "login"} <= kinds
+    assert {"proposal", "reason"} <= keys
+    assert [one for one in kinds - {"control"} if f"event.{one}" not in TABLE] == []
+    assert [one for one in keys if f"key.{one}" not in TABLE] == []
+
+
 def test_both_languages_say_something_with_the_same_holes() -> None:
     for key, both in TABLE.items():
         assert set(both) == set(LANGUAGES), key

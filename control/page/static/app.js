@@ -202,10 +202,16 @@ function trend(values) {
   return box;
 }
 
+// Analytics says why in every language of the page; a person reads their own.
+function ownFacts(facts) {
+  const other = new RegExp("^(" + Object.entries(words["review.why"]).filter(([code]) => code !== language).map(([, word]) => word).join("|") + ") \\d+$");
+  return facts.filter((one) => !other.test(one.name));
+}
+
 async function evidence(answer, proposal) {
   const given = answer.evidence;
   if (!given) return h("p", { class: "soft" }, t("review.noevidence"));
-  return [h("dl", {}, given.facts.flatMap((one) => [h("dt", {}, one.name), h("dd", {}, one.value)])),
+  return [h("dl", {}, ownFacts(given.facts).flatMap((one) => [h("dt", {}, one.name), h("dd", {}, one.value)])),
     given.trend.length ? trend(given.trend) : null,
     given.trend.length ? h("p", { class: "soft" }, `${t("review.trend")}: ${number(given.trend[0])} → ${number(given.trend.at(-1))} ${given.trend_unit}`) : null,
     h("p", { class: "soft" }, "SHA-256 " + proposal.evidence_sha256.slice(0, 16) + "…")];
@@ -265,7 +271,7 @@ function terms(answer, proposal, ticket) {
     h("p", { class: "big", id: "label" }, ticket.label),
     h("dl", {},
       pair(t("review.machine"), proposal.machine), pair(t("review.action"), t("review.action." + proposal.action)),
-      pair(t("review.reason"), proposal.reason), answer.line ? pair(t("review.line"), answer.line) : [],
+      pair(t("review.reason"), [proposal.reason, h("br", {}), h("small", { class: "soft" }, t("review.reason.signed"))]), answer.line ? pair(t("review.line"), answer.line) : [],
       pair(t("review.state"), t("observed." + ticket.state)), pair(t("review.risk"), percent(answer.risk)),
       pair(t("review.requester"), t("review.model", { model: answer.model })),
       pair(t("review.approvals"), h("span", { id: "by" }, answer.approvals.join(", ") || t("review.nobody"),
@@ -345,14 +351,21 @@ async function proposalView(id) {
 // What was.
 
 async function historyView() {
-  const paint = async () => {
-    const { proposals } = await api("/proposals?state=closed");
+  let shown = "";
+  const key = (proposals) => JSON.stringify(proposals.map((one) => [one.id, one.state, one.code]));
+  const paint = (proposals) => {
+    shown = key(proposals);
     show(h("h1", {}, t("history.title")), proposals.length ? h("ul", { class: "plain" }, proposals.map((one) => h("li", { class: "card" }, facts(one),
       h("p", {}, `${t("state." + one.state)}${one.code ? " — " + say("code." + one.code, one.code) : ""}`), h("p", { class: "soft" }, when(one.closed || one.created)),
       h("a", { class: "button", href: "#/p/" + one.id }, t("list.open"))))) : h("p", { class: "card" }, t("history.empty")));
   };
-  await paint();
-  refresh = stillHere;
+  paint((await api("/proposals?state=closed")).proposals);
+  refresh = async () => {
+    await stillHere();
+    if (!me || location.hash !== "#/history") return;
+    const { proposals } = await api("/proposals?state=closed");
+    if (key(proposals) !== shown && location.hash === "#/history") paint(proposals);
+  };
 }
 
 function table(heads, rows) {
@@ -369,13 +382,19 @@ async function receiptsView() {
   refresh = stillHere;
 }
 
+// A value is a word where the page has one (a state, a code, a result), else what was written.
+function detail([key, value]) {
+  const text = ["state.", "code.", "result.", "observed.", "event."].map((kind) => kind + value).find((one) => words[one]);
+  return `${say("key." + key, say("code." + key, key.replaceAll("_", " ")))}: ${text ? t(text) : value}`;
+}
+
 async function auditView() {
   const found = await api("/audit");
   const heads = ["audit.time", "audit.who", "audit.kind", "audit.detail"];
   const { size, witnesses } = found.witnessed;
   show(h("h1", {}, t("audit.title")), h("p", {}, t("audit.size", { n: found.size, size, count: witnesses })),
     found.entries.length ? h("div", { class: "card" }, table(heads, found.entries.map((one) =>
-      [when(one.at), one.who, say("event." + one.kind, one.kind), Object.entries(one.what).map(([k, v]) => `${k} ${v}`).join(", ")])))
+      [when(one.at), one.who, say("event." + one.kind, one.kind), Object.entries(one.what).filter(([, value]) => value !== "").map(detail).join("; ")])))
       : h("p", { class: "card" }, t("audit.empty")));
   refresh = stillHere;
 }

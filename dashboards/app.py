@@ -24,7 +24,7 @@ from dashboards.pages import PAGES
 from dashboards.pages.doors import visitor
 from dashboards.problems import MEDIA_TYPE, PROBLEMS, Problem
 from dashboards.stream import Shared
-from dashboards.visit import STATIC_DIR, page
+from dashboards.visit import STATIC_DIR, page, warm_up
 
 LEDGER_EVERY_S = 30.0
 log = structlog.get_logger("dashboards")
@@ -57,6 +57,7 @@ def build_inner(house: House) -> FastAPI:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(warm_up)
         await asyncio.to_thread(house.hub.pulse)
         tasks = (asyncio.create_task(house.hub.run()), asyncio.create_task(_keep_ledger(house)))
         try:

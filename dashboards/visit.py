@@ -147,6 +147,13 @@ def _environment() -> Environment:
     return environment
 
 
+def warm_up() -> None:
+    """Compile every template, so that nobody's first page waits for it."""
+    environment = _environment()
+    for name in environment.list_templates(extensions=("html",)):
+        environment.get_template(name)
+
+
 def _say(language: Language) -> Callable[..., str]:
     def say(message: str, **values: object) -> str:
         text = language.say(message)

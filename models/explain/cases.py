@@ -67,6 +67,18 @@ def similar_cases(
 
     Cases are confirmed faults and false alarms, of this machine or any other; a false alarm that looked the
     same is worth knowing too. Nothing alike: empty. Raises ValueError for a machine that is not in the frame.
+
+    >>> from models.labels import Label
+    >>> from models.training import join
+    >>> hour, rng = 3600 * 10**9, np.random.default_rng(1)
+    >>> worn, wears = rng.normal(5.0, 0.1, (2, 720, 2))
+    >>> worn[400:430, 0] += 3.0
+    >>> wears[690:, 0] += 1.0
+    >>> times = np.arange(720) * hour
+    >>> frame = join({"a": (times, ("rms", "heat"), worn), "b": (times, ("rms", "heat"), wears)}, {})
+    >>> case = Label("l", "a", Verdict.CONFIRMED, 424 * hour, 430 * hour, 500 * hour, "Siti", "seal")
+    >>> [(one.label.fault, one.shared) for one in similar_cases(frame, [case], "b", 719 * hour)]
+    [('seal', ('rms',))]
     """
     pattern = departure(frame, labels, machine, at_ns)
     found = []

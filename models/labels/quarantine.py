@@ -74,6 +74,14 @@ def weigh(
 
     seen: what the sensors showed (None: no data then, which is a doubt of its own); golden_answers: person ->
     (asked, right) on cases with known truth; releases: by somebody other than who said it.
+
+    >>> from models.labels import Label
+    >>> quiet = Label("a", "pump-1", Verdict.CONFIRMED, 0, 10, 20, "Siti", "imbalance")
+    >>> weigh([quiet], lambda label: Seen(health_min=98.0, score_max=0.1))[0].doubts
+    ('fault_without_a_trace',)
+    >>> vouched = [Release("a", "Budi", "balanced it myself")]
+    >>> weigh([quiet], lambda label: Seen(98.0, 0.1), releases=vouched)[0].admitted
+    True
     """
     held = tuple(labels)
     bursts = _bursts(held, policy)

@@ -59,6 +59,13 @@ def read_work_orders(
 
     The same export read twice gives the same label ids, so nothing counts twice. Rejected when columns are
     missing.
+
+    >>> lines = ["wo,asset,opened,closed,cause", "7,pump-1,2026-03-01,2026-03-02,BRG"]
+    >>> read = read_work_orders(
+    ...     lines, machines=frozenset({"pump-1"}), said_ns=2 * 10**18, faults={"BRG": "bearing_outer"}
+    ... )
+    >>> [(one.label_id, one.machine, one.fault) for one in read.labels]
+    [('wo:7', 'pump-1', 'bearing_outer')]
     """
     text = list(lines)
     if not text:

@@ -66,6 +66,10 @@ def join(
 
     Columns that only some machines have are missing (NaN) for the others; machines without a group are
     "other".
+
+    >>> frame = join({"pump-1": (np.array([2, 1]), ("rms",), np.array([[0.5], [0.4]]))}, {"pump-1": "pump"})
+    >>> frame.time_ns.tolist(), frame.values.ravel().tolist(), frame.groups
+    ([1, 2], [0.4, 0.5], ('pump',))
     """
     said = {name for _, names, _ in parts.values() for name in names}
     columns = tuple(sorted(name for name in said if not name.startswith(LEFT_OUT)))

@@ -99,6 +99,13 @@ def train(
 
     labels: admitted by quarantine; golden: stretches that no training sees; progress: (folds done, folds).
     Raises TrainingError.
+
+    >>> from models.training import join
+    >>> rng, hours = np.random.default_rng(0), np.arange(24 * 30) * 3600 * 10**9
+    >>> parts = {f"fan-{k}": (hours, ("rms", "heat"), rng.normal(5, 1, (720, 2))) for k in range(6)}
+    >>> trained = train("fans", "pca-t2-q", join(parts, {}), [], created_ns=0, code_version="1")
+    >>> trained.model.score(join(parts, {})).shape, [one.name for one in trained.manifest.metrics]
+    ((4320,), ['false_alarm_days', 'false_alarm_days'])
     """
     if kind not in KINDS:
         raise TrainingError(f"There is no kind of model called {kind}. There is: {', '.join(KINDS)}.")

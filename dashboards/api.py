@@ -123,15 +123,11 @@ def spectrum(
 def waterfall(found: Found, machine: str, axis: Axis = "x", hours: Hours = 24.0) -> Response:
     """Spectra of up to 60 kept waveforms, oldest first, in dB below the loudest line."""
     checked_machine(found, machine)
-    kept: list[Waveform] = []
     with found.house.source.reader() as reader:
         since = found.now_ns - int(hours * NS_PER_H)
         times = reader.waveform_times(machine, axis, since, limit=10 * MAX_WATERFALL)
         step = max(1, math.ceil(len(times) / MAX_WATERFALL))
-        for start_ns in reversed(times[::step]):
-            block = reader.waveform(machine, axis, start_ns)
-            if block is not None:
-                kept.append(block)
+        kept = reader.waveforms(machine, axis, times[::step])
     max_hz = min(2_000.0, min((one.rate_hz for one in kept), default=2_000.0) / 2)
     return JSONResponse(waterfall_json(kept, found.language, max_hz))
 

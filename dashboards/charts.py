@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def _upto(spectrum: Spectrum, hz: float) -> Spectrum:
     return Spectrum(spectrum.hz[kept], spectrum.amplitude_g[kept])
 
 
-def waterfall_json(waveforms: list[Waveform], language: Language, max_hz: float) -> dict[str, Any]:
+def waterfall_json(waveforms: Sequence[Waveform], language: Language, max_hz: float) -> dict[str, Any]:
     """Spectra over time, oldest first, as dB below the loudest line; for a heat map."""
     rows, times = [], []
     for waveform in waveforms:

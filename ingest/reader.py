@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ _ADVICE = msgspec.msgpack.Decoder(StopAdvice).decode
 _CLOCK = msgspec.msgpack.Decoder(ClockVerdict).decode
 _NODE = msgspec.msgpack.Decoder(NodeState).decode
 MAX_LIMIT = 10_000
+MAX_STARTS = 200
 LONG_TREND_NS = 2 * 86_400_000_000_000
 _LATEST = (
     "SELECT name, time_ns, receive_ns, scalars, judgement FROM latest JOIN machine ON machine.id = machine_id"
@@ -149,6 +151,10 @@ class Reader:
     def waveform(self, machine: str, axis: str, at_ns: int | None = None) -> Waveform | None:
         """The kept waveform of an axis nearest to at_ns (None: the newest); None when there is none."""
         return series.waveform(self._all, self._store, Wanted(machine), axis, at_ns)
+
+    def waveforms(self, machine: str, axis: str, starts: Sequence[int]) -> tuple[Waveform, ...]:
+        """Kept waveforms by their start times (at most MAX_STARTS), oldest first; those gone are left out."""
+        return series.waveforms(self._all, self._store, machine, axis, starts[:MAX_STARTS])
 
     def waveform_times(
         self, machine: str, axis: str, from_ns: int = 0, to_ns: int = END_NS, limit: int = 1_000

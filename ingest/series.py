@@ -197,6 +197,25 @@ def waveform(ask: Ask, store: Store | None, wanted: Wanted, axis: str, at_ns: in
     return Waveform(*min(found, key=lambda row: abs(row[5] - (END_NS if at_ns is None else at_ns))))
 
 
+def waveforms(
+    ask: Ask, store: Store | None, machine: str, axis: str, starts: Sequence[int]
+) -> tuple[Waveform, ...]:
+    """The kept waveforms that begin at these times, oldest first; those that are gone by now are left out."""
+    marks = ", ".join("?" * len(starts))
+    rows = ask(
+        "SELECT axis, samples, sample_type, rate_hz, scale_g, start_ns FROM waveform "  # noqa: S608
+        f"WHERE machine_id = (SELECT id FROM machine WHERE name = ?) AND axis = ? AND start_ns IN ({marks})",
+        machine,
+        axis,
+        *starts,
+    )
+    found = {row[5]: row for row in rows}
+    missing = [start for start in starts if start not in found]
+    for one in query.waves_at(store, machine, axis, missing) if store is not None else ():
+        found[one[5]] = (one[0], unplanes(one[1], one[2]), *one[2:])
+    return tuple(Waveform(*found[start]) for start in sorted(found))
+
+
 def waveform_times(ask: Ask, store: Store | None, wanted: Wanted, axis: str, limit: int) -> list[int]:
     """Start times of the kept waveforms, newest first."""
     held = query.wave_times(store, wanted, axis, limit) if store is not None else []

@@ -183,6 +183,22 @@ def waves(store: Store, wanted: Wanted, axis: str, at_ns: int) -> list[Any]:
     return best
 
 
+def waves_at(store: Store, machine: str, axis: str, starts: Sequence[int]) -> list[Any]:
+    """The kept waveforms that begin exactly then, in one question: as of `waves`, in no order."""
+    if not starts:
+        return []
+
+    def use(db: duckdb.DuckDBPyConnection, source: str) -> list[Any]:
+        marks = ", ".join("?" * len(starts))
+        query = (
+            f"SELECT axis, samples, sample_type, rate_hz, scale_g, time_ns FROM {source} "  # noqa: S608
+            f"WHERE machine = ? AND axis = ? AND time_ns IN ({marks})"
+        )
+        return db.execute(query, [machine, axis, *starts]).fetchall()
+
+    return store.ask(Kind.WAVES, Wanted(machine, min(starts), max(starts) + 1), use) or []
+
+
 def wave_times(store: Store, wanted: Wanted, axis: str, limit: int) -> list[int]:
     """Start times of kept waveforms, newest first."""
 

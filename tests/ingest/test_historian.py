@@ -18,7 +18,7 @@ import pytest
 from ingest.contract.batch import Batch
 from ingest.contract.rows import Condition, FeatureRow, Judgement, Outputs
 from ingest.contract.values import Message, Scalar, Waveform
-from ingest.historian import history
+from ingest.historian import history, query
 from ingest.historian.compact import HistoryPolicy, upkeep
 from ingest.historian.export import HotPolicy, export, forget
 from ingest.historian.segments import Kind, name_of, segments, sorted_out
@@ -239,6 +239,26 @@ def test_a_waveform_that_the_journal_has_is_not_looked_for_in_the_history(
     assert asked == []
     assert reader.waveform("m-0", "x", 1002 * S + 1) is not None
     assert asked == [1002 * S + 1]
+
+
+def test_many_waveforms_are_one_question_to_the_history(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "history"
+    fill(journal, 1000, 20)
+    _export(journal, folder)
+    fill(journal, 1020, 5)
+    reader = Reader(journal.path, folder)
+    starts = reader.waveform_times("m-0", "x")
+    alone = [reader.waveform("m-0", "x", at) for at in reversed(starts)]
+    asked: list[int] = []
+    waves_at = query.waves_at
+    monkeypatch.setattr(query, "waves_at", lambda *given: (asked.append(len(given[3])), waves_at(*given))[1])
+    together = reader.waveforms("m-0", "x", [*starts, 5 * S])
+    assert list(together) == alone
+    assert len(together) == 25
+    assert len(asked) == 1
+    assert reader.waveforms("m-0", "x", ()) == ()
 
 
 def test_waveforms_of_healthy_machines_are_thinned_and_those_of_alarms_stay(tmp_path: Path) -> None:

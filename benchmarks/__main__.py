@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Entry] = {
     "pipeline": Entry(
         "the whole path: edges, broker, stream, journal", ("--seconds", "30"), ("--seconds", "10")
     ),
+    "false_alarms": Entry("alarms of healthy plants a machine-month, and faults named", (), ("--quick",)),
     "growth": Entry("cost a block against machines and history"),
     "chaos": Entry("processes killed at random, messages counted", ("--kills", "200"), ("--kills", "10")),
     "mutations": Entry(

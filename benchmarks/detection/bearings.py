@@ -47,17 +47,19 @@ def _run(place: Path, bearing: str) -> Report:
 
 
 def measure_femto(data: Path) -> SetReport:
-    """First alarm of each learning bearing, and alarms in the first 70 % of each life."""
+    """First alarm of each bearing after the first 70 % of its life, and alarms within those healthy hours."""
     place = folder(data, "femto")
     in_time, false_alarms, notes = 0, 0, []
     figures = []
     for bearing in sorted([*RAW, *TABLES]):
         report = _run(place, bearing)
-        lead = 0.0 if report.lead_s is None else report.lead_s / 60.0
-        early = sum(one.snapshot < HEALTHY_SHARE * report.snapshots for one in report.alarms)
+        healthy = HEALTHY_SHARE * report.snapshots
+        early = sum(one.snapshot < healthy for one in report.alarms)
+        # A false alarm is no early one: only alarms after the healthy hours count as in time.
+        first = next((one.snapshot for one in report.alarms if one.snapshot >= healthy), None)
+        lead = 0.0 if first is None else (report.snapshots - 1 - first) * PERIOD_S / 60.0
         false_alarms += early
-        alarmed = report.first_alarm is not None
-        in_time += alarmed if bearing in SUDDEN else lead >= LEAD_MIN
+        in_time += (lead > 0.0) if bearing in SUDDEN else lead >= LEAD_MIN
         kind = "raw" if bearing in RAW else "features"
         said = ", ".join(f"{one.snapshot}: {one.cause}" for one in report.alarms[:5])
         figures.append(Figure(f"{bearing} ({kind}) minutes before the end", lead))

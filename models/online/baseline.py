@@ -32,7 +32,10 @@ SPEED_PLAY, LOAD_PLAY = 0.05, 0.1
 SEEN_SPREADS = 3.0
 PASSING_OUTSIDE = 0.2
 OUTSIDE_NEPERS, OUTSIDE_SPREADS = 2.0, 4.0
-"""What an amplitude may do for each step outside of what was seen; other channels, in their own spreads."""
+"""What an amplitude may do one step outside of what was seen, by the root of the distance, since a line that
+comes out of the noise rises steeply at first; other channels in their own spreads, in proportion."""
+SAME_ERROR = 2.0
+"""A wrong expectation stays wrong from row to row: smoothing takes nothing off it, as it does off noise."""
 THERMAL = COMPONENTS.index("thermal")
 THERMAL_S = 7200.0
 """Seconds for which a machine may be as warm as the regime that it comes from."""
@@ -51,7 +54,7 @@ def _spread(mem: Memory, tab: Tables, m: int, r: int, s: int) -> float:
 def _spread_outside(spread: float, outside: float, is_log: bool) -> float:
     """The spread of a prediction for a row that lies outside of what its regime has seen."""
     if is_log:
-        return math.sqrt(spread * spread + (OUTSIDE_NEPERS * outside) ** 2)
+        return math.sqrt(spread * spread + (SAME_ERROR * OUTSIDE_NEPERS) ** 2 * outside)
     return spread * math.sqrt(1.0 + (OUTSIDE_SPREADS * outside) ** 2)
 
 
@@ -82,13 +85,20 @@ def operating_step(
         if not math.isnan(speed_rpm):
             step[0] = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT - point[POINT_SPEED]
         if not math.isnan(power_kw):
-            full = rated_kw if not math.isnan(rated_kw) else max(abs(power_kw), 1e-6)
-            step[1] = power_kw / full / LOAD_UNIT - point[POINT_LOAD]
+            step[1] = power_kw / _full_kw(mem, m, r, rated_kw) / LOAD_UNIT - point[POINT_LOAD]
     p = mem.slope_p[m]
     wider = 1.0 + p[0] * step[0] * step[0] + 2.0 * p[1] * step[0] * step[1] + p[2] * step[1] * step[1]
     speed_out = _outside(step[0], point[POINT_SPEED_VAR], SPEED_PLAY)
     load_out = _outside(step[1], point[POINT_LOAD_VAR], LOAD_PLAY)
     return float(wider), math.sqrt(speed_out * speed_out + load_out * load_out)
+
+
+@compiled
+def _full_kw(mem: Memory, m: int, r: int, rated_kw: float) -> float:
+    """What a share of load is a share of: rated power, or where that is not declared the regime's own."""
+    if not math.isnan(rated_kw):
+        return rated_kw
+    return max(abs(mem.regime[m, r, 1]), 1e-6)
 
 
 @compiled
@@ -120,8 +130,8 @@ def learn_point(
         speed = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT
         _learn_axis(point, POINT_SPEED, POINT_SPEED_VAR, speed, rate)
     if not math.isnan(power_kw):
-        full = rated_kw if not math.isnan(rated_kw) else max(abs(power_kw), 1e-6)
-        _learn_axis(point, POINT_LOAD, POINT_LOAD_VAR, power_kw / full / LOAD_UNIT, rate)
+        load = power_kw / _full_kw(mem, m, r, rated_kw) / LOAD_UNIT
+        _learn_axis(point, POINT_LOAD, POINT_LOAD_VAR, load, rate)
     point[POINT_ROWS] += trust
 
 
@@ -185,7 +195,7 @@ def score_slots(
             mem.fast[m, s] += dia.smoothing * (z - mem.fast[m, s])
             rise = min(max(deviation, -MAX_LEVEL), MAX_LEVEL)
             if tab.log[s]:
-                rise = math.copysign(max(abs(rise) - OUTSIDE_NEPERS * outside, 0.0), rise)
+                rise = math.copysign(max(abs(rise) - OUTSIDE_NEPERS * math.sqrt(outside), 0.0), rise)
             mem.level[m, s] += dia.smoothing * (rise - mem.level[m, s])
         e = mem.fast[m, s] / math.sqrt(mem.fast_var[m, s] + 1.0 / count) * tab.weight[s]
         if not tab.rises[s]:

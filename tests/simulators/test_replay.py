@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from ingest.contract.rejected import Rejected
 from simulators.replay import FACTORY_LOG, Arrival, SensorLog, sensor_log, status_log
+from tests.recordings import recording
 
 SECOND = 1_000_000_000
 LOG = SensorLog("at", "who", "n", "clock", {"mg": ("Overall/x/rms_g", 1e-3)})
@@ -63,10 +63,7 @@ def test_run_states_leave_out_what_is_unknown(tmp_path: Path) -> None:
 
 @pytest.mark.recordings
 def test_the_real_dirty_factory_arrives_whole() -> None:
-    folder = Path(os.environ.get("MITRA_DATA", "../shared/data"))
-    path = folder / "xep_factory" / "vibration_first_8_months.csv.gz"
-    if not path.exists():
-        pytest.skip(f"no real recordings in {folder}; name their folder in MITRA_DATA")
+    path = recording("xep_factory", "vibration_first_8_months.csv.gz")
     said = list(sensor_log(path, FACTORY_LOG))
     arrivals = [one for one in said if isinstance(one, Arrival)]
     assert len(arrivals) == len(said) == 77_634

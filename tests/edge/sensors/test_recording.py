@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +17,7 @@ from edge.sensors import Patient, SensorConfigError, build
 from edge.sensors.readers import READERS, Wanted, open_recording
 from ingest.contract.plant import Plant
 from ingest.contract.values import Scalar, Waveform
+from tests.recordings import recording
 
 SECOND = 1_000_000_000
 T0 = 1_790_000_000 * SECOND
@@ -210,10 +210,7 @@ def test_an_impossible_table_is_refused_before_anything_is_opened(
 
 @pytest.mark.recordings
 def test_a_real_run_to_failure_plays_whole() -> None:
-    folder = Path(os.environ.get("MITRA_DATA", "../shared/data"))
-    path = folder / "femto" / "Bearing1_2_raw.h5"
-    if not path.exists():
-        pytest.skip(f"no real recordings in {folder}; name their folder in MITRA_DATA")
+    path = recording("femto", "Bearing1_2_raw.h5")
     frames = open_recording(path, Wanted())
     assert (len(frames), frames.facts.rate_hz, frames.facts.period_s, frames.facts.scale_g) == (
         871,

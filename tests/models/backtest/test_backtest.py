@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import h5py
 import numpy as np
 import pytest
 
 from models.backtest import backtest, backtest_rows
 from models.recordings import RecordingError, cut, load_recording, load_table
+from tests.recordings import recording
 
-DATA = Path(os.environ.get("MITRA_DATA", Path(__file__).resolve().parents[3].parent / "shared" / "data"))
 FEMTO_COLUMNS = tuple(
     f"{what}_{axis}" for axis in "hv" for what in ("rms", "peak", "kurt", "skew", "crest", "p2p")
 )
@@ -100,13 +97,6 @@ def test_a_pickled_array_is_never_loaded(tmp_path):
         load_recording(path)
 
 
-def real(name):
-    path = DATA / name
-    if not path.exists():
-        pytest.skip(f"{name} is not in MITRA_DATA ({DATA})")
-    return path
-
-
 def early(report):
     return [alarm for alarm in report.alarms if alarm.snapshot < 0.7 * report.snapshots]
 
@@ -114,7 +104,7 @@ def early(report):
 @pytest.mark.recordings
 @pytest.mark.parametrize(("bearing", "false_alarms"), [("1_1", 0), ("2_2", 1), ("3_2", 0)])
 def test_femto_bearings_are_caught_ten_minutes_before_the_end(bearing, false_alarms):
-    table = load_table(real(f"femto/Bearing{bearing}_features.csv.gz"), columns=FEMTO_COLUMNS)
+    table = load_table(recording(f"femto/Bearing{bearing}_features.csv.gz"), columns=FEMTO_COLUMNS)
     report = backtest_rows(table.names, table.values, baseline=100)
     assert len(early(report)) <= false_alarms
     assert any(alarm.snapshot <= report.snapshots - 1 - 60 for alarm in report.alarms)
@@ -123,7 +113,7 @@ def test_femto_bearings_are_caught_ten_minutes_before_the_end(bearing, false_ala
 @pytest.mark.recordings
 def test_ims_test_2_is_caught_74_hours_before_the_end_and_names_bearing_1():
     names = tuple(f"Bearing {i}" for i in range(1, 5))
-    table = load_table(real("ims/2nd_test_resmaple_10minutes.csv"), time="Datetime", columns=names)
+    table = load_table(recording("ims/2nd_test_resmaple_10minutes.csv"), time="Datetime", columns=names)
     report = backtest_rows(table.names, table.values, baseline=200, time_ns=table.time_ns)
     assert {alarm.channel for alarm in report.alarms} == {"Bearing 1"}
     assert (table.time_ns[-1] - table.time_ns[report.first_alarm]) / 3.6e12 >= 74
@@ -131,7 +121,9 @@ def test_ims_test_2_is_caught_74_hours_before_the_end_and_names_bearing_1():
 
 @pytest.mark.recordings
 def test_a_gearbox_at_another_load_is_no_fault():
-    halves = [cut(load_recording(real(f"gearbox/h30hz{load}.csv.gz")), 2048)[..., :3] for load in ("0", "90")]
+    halves = [
+        cut(load_recording(recording(f"gearbox/h30hz{load}.csv.gz")), 2048)[..., :3] for load in ("0", "90")
+    ]
     report = backtest(np.concatenate(halves), 10_000.0, rpm=1800.0, baseline=len(halves[0]))
     assert report.alarms == ()
 
@@ -139,7 +131,7 @@ def test_a_gearbox_at_another_load_is_no_fault():
 @pytest.mark.recordings
 @pytest.mark.full
 def test_femto_2_1_is_caught_from_raw_snapshots():
-    raw = load_recording(real("femto/Bearing2_1_raw.h5"), "acc_milli_g", 1e-3)
+    raw = load_recording(recording("femto/Bearing2_1_raw.h5"), "acc_milli_g", 1e-3)
     report = backtest(raw, 25_600.0, baseline=100)
     assert early(report) == []
     assert report.first_alarm <= 910 - 60

@@ -1,16 +1,14 @@
 """Our implementation of the benchmark's rules, checked by hand and against its published scores."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.special import erfc
 
 from benchmarks.detection import nab
 from benchmarks.detection.nab_rules import Window, file_score, normalised, probation_rows
+from tests.recordings import DATA as RECORDINGS
 
-DATA = Path(os.environ.get("MITRA_DATA", "../shared/data")) / "nab"
+DATA = RECORDINGS / "nab"
 WINDOW = Window(400, 499)
 
 

@@ -1,14 +1,12 @@
 """The claims on real recordings, when the recordings are there."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from benchmarks.detection import bearings, cmapss, gearbox, nab, skab
 from benchmarks.detection.figures import MissingSetError, SetReport
-
-DATA = Path(os.environ.get("MITRA_DATA", "../shared/data"))
+from tests.recordings import DATA
 
 
 def missed(report: SetReport) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from models.online.columns import COMPONENTS
 from models.online.jit import compiled
-from models.online.memory import POINT_LOAD, POINT_LOAD_VAR, POINT_ROWS, POINT_SPEED, POINT_SPEED_VAR
+from models.online.memory import POINT_LOAD, POINT_LOAD_DEV, POINT_ROWS, POINT_SPEED, POINT_SPEED_DEV
 
 if TYPE_CHECKING:
     from models.online.layout import Floats, Tables
@@ -29,7 +29,8 @@ SPEED_UNIT, LOAD_UNIT = 0.1, 0.2
 """A step of the operating point: a tenth in speed (natural logarithm), a fifth of rated power."""
 SPEED_PLAY, LOAD_PLAY = 0.05, 0.1
 """Steps beyond what was seen that mean nothing: half a per cent of speed, two per cent of rated power."""
-SEEN_SPREADS = 3.0
+SEEN_DEVIATIONS = 3.75
+"""Mean absolute deviations: three standard deviations of a normal spread, less moved by a few ramps."""
 PASSING_OUTSIDE = 0.2
 OUTSIDE_NEPERS, OUTSIDE_SPREADS = 2.0, 4.0
 """What an amplitude may do one step outside of what was seen, by the root of the distance, since a line that
@@ -88,8 +89,8 @@ def operating_step(
             step[1] = power_kw / _full_kw(mem, m, r, rated_kw) / LOAD_UNIT - point[POINT_LOAD]
     p = mem.slope_p[m]
     wider = 1.0 + p[0] * step[0] * step[0] + 2.0 * p[1] * step[0] * step[1] + p[2] * step[1] * step[1]
-    speed_out = _outside(step[0], point[POINT_SPEED_VAR], SPEED_PLAY)
-    load_out = _outside(step[1], point[POINT_LOAD_VAR], LOAD_PLAY)
+    speed_out = _outside(step[0], point[POINT_SPEED_DEV], SPEED_PLAY)
+    load_out = _outside(step[1], point[POINT_LOAD_DEV], LOAD_PLAY)
     return float(wider), math.sqrt(speed_out * speed_out + load_out * load_out)
 
 
@@ -102,8 +103,8 @@ def _full_kw(mem: Memory, m: int, r: int, rated_kw: float) -> float:
 
 
 @compiled
-def _outside(step: float, var: float, play: float) -> float:
-    return max(0.0, abs(step) - SEEN_SPREADS * math.sqrt(var) - play)
+def _outside(step: float, deviation: float, play: float) -> float:
+    return max(0.0, abs(step) - SEEN_DEVIATIONS * deviation - play)
 
 
 @compiled
@@ -128,19 +129,19 @@ def learn_point(
     rate = trust / (min(point[POINT_ROWS], memory) + 1.0)
     if not math.isnan(speed_rpm):
         speed = math.log(max(abs(speed_rpm), 1.0)) / SPEED_UNIT
-        _learn_axis(point, POINT_SPEED, POINT_SPEED_VAR, speed, rate)
+        _learn_axis(point, POINT_SPEED, POINT_SPEED_DEV, speed, rate)
     if not math.isnan(power_kw):
         load = power_kw / _full_kw(mem, m, r, rated_kw) / LOAD_UNIT
-        _learn_axis(point, POINT_LOAD, POINT_LOAD_VAR, load, rate)
+        _learn_axis(point, POINT_LOAD, POINT_LOAD_DEV, load, rate)
     point[POINT_ROWS] += trust
 
 
 @compiled
-def _learn_axis(point: Floats, mean_at: int, var_at: int, value: float, rate: float) -> None:
+def _learn_axis(point: Floats, mean_at: int, deviation_at: int, value: float, rate: float) -> None:
     d = value - point[mean_at]
     point[mean_at] += rate * d
-    # The first row is the mean, not a spread.
-    point[var_at] = (1.0 - rate) * (point[var_at] + rate * d * d)
+    if point[POINT_ROWS] > 0.0:  # The first row is the mean, not a deviation.
+        point[deviation_at] += rate * (abs(d) - point[deviation_at])
 
 
 @compiled

@@ -34,7 +34,7 @@ POT_LEVEL, POT_N, POT_EXCESSES, POT_SUM, POT_SQUARES = range(5)
 SINCE, OUTSIDE_SINCE, OUTSIDE_ROWS = 3, 4, 5
 N_CANDIDATE = 6
 # Columns of Memory.point.
-POINT_SPEED, POINT_LOAD, POINT_ROWS, POINT_SPEED_VAR, POINT_LOAD_VAR = range(5)
+POINT_SPEED, POINT_LOAD, POINT_ROWS, POINT_SPEED_DEV, POINT_LOAD_DEV = range(5)
 N_POINT = 5
 
 LIFE_POINTS = 64
@@ -51,7 +51,8 @@ class Memory(NamedTuple):
     (M, R, 3) centres: speed, power, idle; regime_rows, regime_s: (M, R); seen_s: (M, R) when it last ran so;
     candidate: (M, 6) a point outside all regimes, since when, and candidate_rows: (M,);
     mean, var, rows: (M, R, S) baselines in transformed units; anchor: (M, R, S) the
-    mean at the end of warm-up; point: (M, R, 5) mean operating point of a regime, its count and variance;
+    mean at the end of warm-up; point: (M, R, 5) mean operating point of a regime, its count and mean
+    absolute deviations;
     slope: (M, S, 2) change with speed and load, slope_p: (M, 3) its covariance p00, p01, p11; fast, fast_var,
     fast_n, level: (M, S) smoothed evidence; pot: (M, 5) tail of healthy evidence; threshold, multiplier,
     allowance: (M,) the level of evidence, and what verdicts made of it and of the limits of physics;

@@ -195,6 +195,14 @@ def test_thinned_messages_grow_one_record_and_later_ones_begin_another(journal: 
     assert len(Reader(journal.path).gaps("pump-2")) == 1
 
 
+def test_what_is_told_as_stored_survives_a_power_cut(journal: Journal) -> None:
+    # In WAL mode only FULL syncs each transaction: NORMAL would forget the last ones with the power.
+    settings = [
+        journal._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
+    ]
+    assert settings == ["wal", 2]
+
+
 def test_a_transaction_that_fails_stores_nothing(journal: Journal) -> None:
     good, bad = message(1), message(2, "pump-2")
     journal.commit(intake(good), outputs(good))

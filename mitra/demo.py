@@ -37,13 +37,14 @@ DEMO_FATIGUE = {"gap_s": 5, "per_hour": 60, "quiet_after_veto_s": 8, "dedup_s": 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """What to show. onset_s, growth_s: of the fault after the start; ports: 0 = a free one."""
+    """What to show. faulty: which machine fails; onset_s, growth_s: of its fault; ports: 0 = a free one."""
 
     data: Path
     n_machines: int = 20
     n_gateways: int = 2
     seed: int = 1
     language: str = "id"
+    faulty: int = 0
     onset_s: float = 60.0
     growth_s: float = 120.0
     screens_port: int = 0
@@ -208,6 +209,7 @@ def _prepared(request: DemoRequest, layout: Layout, lock: int) -> Demo:
             seed=request.seed,
             language="en" if request.language == "en" else "id",
             origin_ns=time.time_ns(),
+            faulty=request.faulty,
             onset_s=request.onset_s,
             growth_s=request.growth_s,
             switches=str(make_folder(layout.switches)),

@@ -92,12 +92,15 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+@pytest.fixture(scope="module", params=[0, 1], ids=["ordinary", "critical"])
+def plant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A machine that is stopped from anywhere, and a critical one that wants the code shown beside it."""
     if not CHROMIUM.exists():
         pytest.skip(f"no browser at {CHROMIUM}")
     folder = tmp_path_factory.mktemp("plant")
-    demo = prepare(DemoRequest(folder, n_machines=4, n_gateways=1, onset_s=30.0, growth_s=25.0))
+    demo = prepare(
+        DemoRequest(folder, n_machines=4, n_gateways=1, faulty=request.param, onset_s=30.0, growth_s=25.0)
+    )
     try:
         demo.start(lambda _what: None)
         yield demo
@@ -116,6 +119,7 @@ def browser() -> Iterator[Any]:
 def test_two_people_see_judge_and_stop_a_failing_machine(plant: Demo, browser: Any) -> None:
     screens = plant.urls["screens"]
     faulty = plant.plant_file.faulty_machine
+    critical = plant.house.plant.by_id()[faulty].criticality == "critical"
     sari, budi = Person(browser, "id", screens), Person(browser, "en", screens)
     sari.choose_language()
     budi.choose_language()
@@ -125,13 +129,13 @@ def test_two_people_see_judge_and_stop_a_failing_machine(plant: Demo, browser: A
     looks_at_the_machine(sari)
     goes_to_the_approvals(sari)
     logs_in(sari, "sari-wulandari")
-    reviews_and_approves(sari)
+    reviews_and_approves(sari, wants_code=critical)
     expect(sari.page.locator("#mine, #state").first).to_be_visible()
     if sari.page.locator("#mine").count():
         assert plant.runs(faulty), "one person is not enough"
         budi.page.goto(plant.urls["approvals"])
         logs_in(budi, "budi-santoso")
-        reviews_and_approves(budi)
+        reviews_and_approves(budi, wants_code=critical)
     expect(sari.page.locator("#state")).to_have_attribute("data-state", "confirmed", timeout=WAIT_MS)
 
     until(lambda: not plant.runs(faulty), "a stop in the machine's own telemetry")
@@ -211,7 +215,7 @@ def logs_in(person: Person, name: str) -> None:
     expect(person.page.locator("html")).to_have_attribute("lang", person.language)
 
 
-def reviews_and_approves(person: Person) -> None:
+def reviews_and_approves(person: Person, *, wants_code: bool) -> None:
     """Opens the one proposal, reads the code at the machine if one is asked for, and holds the button."""
     page = person.page
     card = page.locator("[data-id] a.button")
@@ -220,7 +224,8 @@ def reviews_and_approves(person: Person) -> None:
     if not approve.is_visible():
         card.first.click()
     expect(page.locator("#checked")).to_be_visible()
-    if page.locator("#presence").count():
+    assert page.locator("#presence").count() == int(wants_code)
+    if wants_code:
         page.locator("#panel").click()
         expect(page.locator("#presence")).to_have_value(re.compile(r"^\d{6}$"))
     approve.scroll_into_view_if_needed()

@@ -16,6 +16,8 @@ from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json
 from mitra.decisions import ask_gate, carry_out
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
+from mitra.models_file import MODELS_FILE, read_models
+from models.online.side_by_side import Agreement
 from models.registry import GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
 from models.training import card, gate_lines
 
@@ -116,10 +118,16 @@ def compare(name: Name, data: DataFolder, plant: PlantFile, golden: Golden, as_j
     Example: `mitra model compare isolation-forest --data plant-data --plant plant.toml --golden golden.csv`
     """
     verdict = _verdict(registry_of(data), name, data, plant, golden)
+    live = live_agreement(data, verdict)
     if as_json:
-        say_json(verdict_as_dict(verdict))
+        say_json({**verdict_as_dict(verdict), "live": live})
     else:
         _gate(verdict)
+        if live is not None:
+            say(
+                f"Live, side by side: {live.days} machine-days; both alarmed on {live.both}, only "
+                f"{live.champion} on {live.only_champion}, only {live.challenger} on {live.only_challenger}."
+            )
     if not verdict.passed:
         raise typer.Exit(6)
 
@@ -210,6 +218,14 @@ def _verdict(registry: Registry, name: str, data: Path, plant: Path, golden: Pat
         )
     with err.status("replaying both on the history"), refusals():
         return ask_gate(registry, name, data, facts, golden)
+
+
+def live_agreement(data: Path, verdict: GateVerdict) -> Agreement | None:
+    """What these two said side by side on the stream; None when they never ran so."""
+    found = read_models(Layout(data).server / MODELS_FILE)
+    live = None if found is None else found.agreement
+    pair = (verdict.champion, verdict.challenger)
+    return live if live is not None and (live.champion, live.challenger) == pair else None
 
 
 def verdict_as_dict(verdict: GateVerdict) -> dict[str, Any]:

@@ -22,7 +22,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class ChainWatch:
-    """Walks the chain at most every half minute, and remembers the longest chain that it has seen hold.
+    """Walks the chain every half minute and when something new was said; remembers what it has seen hold.
 
     So a chain that was cut short, or written anew behind these screens' back, is a break too.
     """
@@ -37,7 +37,10 @@ class ChainWatch:
         """The newest verdict; a break is never taken back while these screens run."""
         with self._lock:
             now_ns, last = self.now_ns(), self._last
-            if last is None or (last.broken_at is None and now_ns - last.at_ns >= AGAIN_NS):
+            newest = self.desk.newest(limit=1)
+            grown = bool(newest) and newest[0][0] != self._seen.last[0]
+            due = last is None or grown or now_ns - last.at_ns >= AGAIN_NS
+            if last is None or (last.broken_at is None and due):
                 self._last = last = self._checked(now_ns)
             return last
 

@@ -12,10 +12,12 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from dashboards.decisions import CAME, MIN_FAULTS, check_words, decisions, faults_behind
 from dashboards.language import N_
+from dashboards.models_now import by_feature, read_models_now
 from dashboards.problems import Problem
 from dashboards.registry_files import Family, answers, families, metric
 from dashboards.say import note_of, say
 from dashboards.visit import Visit, keep_session, page, visit
+from dashboards.words import channel
 from ingest.contract.actions import ActionKind, Verdict
 from ingest.contract.rows import AlarmState
 
@@ -46,6 +48,8 @@ STEPS: dict[str, str] = {
     "rollback": N_("came back by rollback"),
     "refuse": N_("was refused"),
 }
+MAX_DRIFT = 8
+LEVELS: dict[str, str] = {"score": N_("anomaly score"), "health": N_("health")}
 KINDS: dict[str, ActionKind] = {
     "promote": ActionKind.PROMOTE_MODEL,
     "roll-back": ActionKind.ROLL_BACK_MODEL,
@@ -86,11 +90,19 @@ def models_page(found: Found) -> Response:
             if action.kind is ActionKind.VERDICT:
                 verdicts[str(action.values.get("verdict", ""))] += 1
                 break
+    now = read_models_now(Path(found.house.config.journal))
     running = Counter(now.judgement.model for now in found.moment.picture.machines.values() if now.judgement)
     return page(
         found,
         "models.html",
         families=_families(found),
+        now=now,
+        drift=by_feature(now.drift) if now else {},
+        max_drift=MAX_DRIFT,
+        quantity=lambda code: (
+            found.language.say(LEVELS[code]) if code in LEVELS else channel(code, found.language)
+        ),
+        names={one.id: one.name for one in found.house.plant.machine},
         metric=metric,
         metric_names=METRICS,
         steps=STEPS,

@@ -134,6 +134,38 @@ def test_after_a_promotion_the_way_back_is_offered(
         assert "Roll back to @1" in screens.client.get("/models").text
 
 
+def test_drift_and_the_shadow_run_are_shown_as_the_stream_tells_them(
+    models: Screens, written: WrittenPlant
+) -> None:
+    models.client.cookies.set("mitra_language", "en")
+    assert "Nobody watches for drift yet" in models.client.get("/models").text
+    path = Path(written.journal).with_name("models.json")
+    drifted = {"time_ns": 1, "machine": "pump-001", "feature": "x.envelope_bpfo", "before": 0.1, "after": 2.5}
+    sides = {"champion": "bearings@1", "challenger": "bearings@2", "days": 40, "both": 3}
+    told = {
+        "time_ns": models.clock(),
+        "detectors": ["robust"],
+        "live": [{"model": "bearings@2", "alias": "challenger"}],
+        "refused": [],
+        "agreement": {**sides, "only_champion": 2, "only_challenger": 6},
+        "drift": [{**drifted, "after": 1.0}, drifted, {**drifted, "feature": "health"}],
+    }
+    try:
+        path.write_text(json.dumps({**told, "drift": [], "agreement": None}))
+        quiet = models.client.get("/models").text
+        assert "No level has changed for good" in quiet
+        assert "no whole machine-day yet" in quiet
+        path.write_text(json.dumps(told))
+        page = models.client.get("/models").text
+    finally:
+        path.unlink()
+    assert "on 32 of 40 machine-days" in page
+    assert "80.0\u00a0%" in page
+    assert "Impacts of the outer race (BPFO) (x axis)" in page
+    assert ">2.50<" in page
+    assert ">1.00<" not in page, "of each machine the newest"
+
+
 @pytest.mark.parametrize("code", sorted(CHECKS))
 def test_the_gate_speaks_both_languages(code: str) -> None:
     detail = "caught 3 of 5 (champion 4), false alarms 1 (champion 2, allowed 3)"

@@ -98,8 +98,8 @@ def operating_step(
 def _full_kw(mem: Memory, m: int, r: int, rated_kw: float) -> float:
     """What a share of load is a share of: rated power, or where that is not declared the regime's own."""
     if not math.isnan(rated_kw):
-        return rated_kw
-    return max(abs(mem.regime[m, r, 1]), 1e-6)
+        return float(rated_kw)
+    return float(max(abs(mem.regime[m, r, 1]), 1e-6))
 
 
 @compiled

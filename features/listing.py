@@ -20,7 +20,7 @@ _NEEDS = {
     "vanes": "shaft speed, vanes",
     "mains": "mains frequency",
 }
-SAMPLE_US = 100.0
+SAMPLE_US = 215.0
 """What it costs to add a sample and the slow columns to a row."""
 DERIVED_TEMPERATURE = (
     (f"Temperature/*{RISE}", "K", "Cooling, lubrication, overload", "Temperature/ambient"),

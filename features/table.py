@@ -327,7 +327,7 @@ ON_DEMAND: tuple[OnDemand, ...] = (
         "Damaged part of a bearing, with its lines and sidebands (cost: four blocks, for twenty turns)",
         "Races, rolling elements, cage",
         "Antoni 2009; Smith and Randall 2015",
-        7400,
+        11000,
     ),
     OnDemand(
         "features.order_tracking.to_angle",

@@ -110,13 +110,7 @@ def train(
     if kind not in KINDS:
         raise TrainingError(f"There is no kind of model called {kind}. There is: {', '.join(KINDS)}.")
     known = targets(frame, labels, horizon_ns)
-    usable = known.value != UNKNOWN
-    for stretch in golden:
-        if stretch.machine not in frame.machines:
-            continue
-        rows = frame.of(stretch.machine)
-        times = frame.time_ns[rows]
-        usable[rows] &= ~((times >= stretch.from_ns - horizon_ns) & (times <= stretch.to_ns))
+    usable = _usable(frame, known, golden, horizon_ns)
     lesson = Lesson(frame, known, usable, _folds(frame, known, usable, kind, seed), seed)
     rounds = FOLDS + 1
     held_out = lesson.held_out(kind, lambda done: progress(done, rounds))
@@ -200,6 +194,20 @@ class Lesson:
             raw[out] = self.learn(kind, self.usable & ~out, k).raw(self.frame.values[out])
             tell(k + 1)
         return raw
+
+
+def _usable(
+    frame: Frame, known: Targets, golden: Sequence[GoldenStretch], horizon_ns: int
+) -> NDArray[np.bool_]:
+    """(n,) rows that may teach: what they were is known, and no golden case is near."""
+    usable = known.value != UNKNOWN
+    for stretch in golden:
+        if stretch.machine not in frame.machines:
+            continue
+        rows = frame.of(stretch.machine)
+        times = frame.time_ns[rows]
+        usable[rows] &= ~((times >= stretch.from_ns - horizon_ns) & (times <= stretch.to_ns))
+    return np.asarray(usable, np.bool_)
 
 
 def _folds(

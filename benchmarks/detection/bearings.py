@@ -94,8 +94,8 @@ def measure_ims(data: Path) -> SetReport:
     """Hours of warning on bearing 1 of test 2, and alarms that name one of the three that lived.
 
     The four bearings share a shaft and a housing, so they are one machine with four channels, as in a plant:
-    an alarm names the loudest. Each channel as a machine of its own is reported beside it: a level alone cannot
-    tell, for 74 h before the end bearing 1 had risen by less than bearing 4 did thirty hours later.
+    an alarm names the loudest. Each channel as a machine of its own is reported beside it; a level alone
+    cannot tell: 74 h before the end bearing 1 had risen by less than bearing 4 did thirty hours later.
     """
     path = folder(data, "ims") / "2nd_test_resmaple_10minutes.csv"
     with path.open(encoding="utf-8", newline="") as text:

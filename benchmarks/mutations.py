@@ -34,7 +34,8 @@ from ingest.contract.approval.keys import sign
 from ingest.contract.approval.messages import Approval, Envelope, Proposal
 from ingest.contract.approval.strict import b64
 from ingest.contract.approval.topics import Leaf
-from tests.approval_processes import Stack, wait_for
+from tests.approval_processes import Stack
+from tests.waiting import until
 from tests.approval_rig import MACHINES, ORIGIN, Plant
 
 SIGNERS = {"low": ("budi",), "normal": ("budi",), "high": ("budi", "sari"), "critical": ("budi", "dewi")}
@@ -283,13 +284,13 @@ def end_to_end_ms(rounds: int) -> dict[str, float]:
     ):
         for number in range(rounds):
             stack.request("fan-1", f"round-{number}")
-            (shown,) = wait_for(lambda: [one for one in budi.proposals() if one["state"] == "awaiting"])
+            (shown,) = until(lambda: [one for one in budi.proposals() if one["state"] == "awaiting"])
             began = time.perf_counter()
             budi.approve(shown["id"])
             while budi.proposal(shown["id"])["state"] in {"awaiting", "approved"}:
                 time.sleep(0.002)
             spent_ms.append(1_000 * (time.perf_counter() - began))
-            wait_for(partial(is_confirmed, budi, shown["id"]))
+            until(partial(is_confirmed, budi, shown["id"]))
             (stack.folder / "switches" / "fan-1.json").unlink()
     return summary_ms(spent_ms)
 

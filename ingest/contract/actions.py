@@ -31,7 +31,7 @@ class ActionKind(StrEnum):
 MODEL_KINDS = frozenset(
     {ActionKind.PROMOTE_MODEL, ActionKind.ROLL_BACK_MODEL, ActionKind.REFUSE_MODEL},
 )
-"""Said of a model of the registry, not of a machine: the registry's gate answers, the stream passes them by."""
+"""Said of a model of the registry, not of a machine: the registry's gate answers, the stream passes by."""
 
 
 class Verdict(StrEnum):

@@ -90,6 +90,7 @@ switch_dir = "{layout.switches}"
     return path
 
 
+@pytest.mark.full
 def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     layout = Layout(data)

@@ -1,4 +1,4 @@
-"""A healthy machine that idles, ramps and runs: another operating point is no fault, and no excuse for one."""
+"""A healthy machine that idles, ramps and runs: another operating point is no fault and no excuse for one."""
 
 from __future__ import annotations
 

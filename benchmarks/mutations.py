@@ -35,8 +35,8 @@ from ingest.contract.approval.messages import Approval, Envelope, Proposal
 from ingest.contract.approval.strict import b64
 from ingest.contract.approval.topics import Leaf
 from tests.approval_processes import Stack
-from tests.waiting import until
 from tests.approval_rig import MACHINES, ORIGIN, Plant
+from tests.waiting import until
 
 SIGNERS = {"low": ("budi",), "normal": ("budi",), "high": ("budi", "sari"), "critical": ("budi", "dewi")}
 MAX_COUNT = 10_000_000

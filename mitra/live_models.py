@@ -130,9 +130,21 @@ class LiveModels:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            self.round()
+            self._stopped.wait(self._every_s)
+
+    def round(self) -> None:
+        """Refresh and score. A model that breaks ends its own judging, in words, and not the stream's."""
+        try:
             self.refresh()
             self.score()
-            self._stopped.wait(self._every_s)
+        except Exception as error:
+            log.exception("models_broken")
+            why = f"No model judges: scoring broke ({type(error).__name__}: {error})."
+            with self._lock:
+                self.models, self._words = (), {}
+                self.refused = (f"{why} The stream judges without; promote another model, or roll back.",)
+            self._read = self._marks()  # not again before somebody has decided something
 
 
 def _mark(path: Path) -> Mark:

@@ -20,7 +20,7 @@ from models.registry.manifest import FileEntry, Manifest, sha256
 from models.stream import Settings, dump, judge, load, new_state
 from models.training import join, to_files
 from models.training.detectors import KINDS, scale_of_healthy
-from models.training.shadow import agreement
+from models.training.shadow import LiveModel, agreement
 from models.training.train import BatchModel
 
 NAMES = ("Pressure", "Flow", "Speed", "State")
@@ -156,6 +156,27 @@ def test_a_folder_that_is_not_there_or_broken_judges_nothing(tmp_path, registry)
     live.refresh()
     assert live.models == ()
     assert "cannot be read" in live.refused[0]
+
+
+def test_a_model_that_breaks_while_scoring_is_told_until_the_next_decision(registry, monkeypatch):
+    live = LiveModels(registry.root)
+    live.attach(rows(1))
+
+    def broken(_self, _rows):
+        raise ZeroDivisionError("no spread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LiveModel, "words", broken)
+        live.round()
+    assert live.models == ()
+    assert "ZeroDivisionError" in live.refused[0]
+    live.attach(rows(1, start=1))
+    live.round()
+    assert "ZeroDivisionError" in live.refused[0], "it is not tried again each minute"
+    promote(registry)
+    live.round()
+    assert next(one.label for one in live.models) == "forest@2"
+    assert live.refused == ()
 
 
 def test_words_are_stored_with_rows_and_a_replay_finds_the_same(registry, plant):

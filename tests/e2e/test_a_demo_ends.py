@@ -53,6 +53,7 @@ def test_a_folder_that_cannot_be_is_a_sentence(tmp_path: Path, place: str) -> No
 
 
 @pytest.mark.full
+@pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("said", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_and_a_closed_terminal_leave_no_process(tmp_path: Path, said: signal.Signals) -> None:
     command = [sys.executable, "-m", "mitra", "demo", "--machines", "2", "--data", str(tmp_path / "plant")]

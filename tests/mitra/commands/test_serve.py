@@ -162,6 +162,7 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
 
 
 @pytest.mark.full
+@pytest.mark.usefixtures("hang_up")
 def test_a_killed_plant_leaves_nothing_and_is_served_again_until_its_terminal_closes(
     plant: Path, tmp_path: Path
 ) -> None:

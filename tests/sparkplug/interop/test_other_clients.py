@@ -195,7 +195,7 @@ def our_host(tmp_path: Path, broker: int) -> Iterator[Path]:
             "ready": str(ready),
         },
     )
-    until(ready.exists, 240, "our host")
+    until(ready.exists, "our host", seconds=240)
     yield journal
     process.terminate()
     process.wait(30)

@@ -206,6 +206,16 @@ class Bench:
         return found
 
     def _health(self) -> Health:
+        """The server's own figures, once they count all that is stored: it tells them once a second."""
+        stored = self._stored()
+
+        def counted() -> bool:
+            return self._told().counters.get("messages", 0) >= stored
+
+        _wait(counted, "the server does not count what it stored")
+        return self._told()
+
+    def _told(self) -> Health:
         found = read_health(self.folder / "server" / "ingest.metrics")
         if found is None or found.state is not IngestState.RUNNING:
             raise RuntimeError(f"the server is not running: {found}")
@@ -229,15 +239,13 @@ class Bench:
 
     def phase(self, per_s: float, seconds: float, drain_s: float = 60.0) -> dict[str, Any]:
         """Offer per_s blocks a second; the figures of the issue, and what limits."""
-        time.sleep(1.1)
         before, stored, began = self._health(), self._stored(), time.monotonic()
         spent = self._spent()
         sent = self._send(per_s, seconds, drain_s)
         spent = {name: used - spent[name] for name, used in self._spent().items()}
         took_s = time.monotonic() - began
-        time.sleep(1.1)
-        n_stored = self._stored() - stored
         after = self._health()
+        n_stored = self._stored() - stored
         aged = {name: count - before.aged.get(name, 0) for name, count in after.aged.items()}
         return {
             "offered_per_s": round(sent["sent"] / sent["seconds"], 1),

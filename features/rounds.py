@@ -126,14 +126,17 @@ class Past:
     def turns(self, round_ns: int, mask: int) -> tuple[bool, bool]:
         """Whether this round sums up and listens: the first of a stretch does, however seldom rounds are.
 
-        Late rounds have no turn, and only waveforms can be listened to.
+        The very first round has nothing to sum up yet. The first listening goes with the first summing up:
+        a plant that starts with thousands of machines must not listen to all of them at once. Late rounds
+        have no turn, and only waveforms can be listened to.
         """
-        sums_up = self.stretch_of(round_ns, SUM_UP_EVERY) > self.summed
-        listens = bool(mask & _WAVES) and self.stretch_of(round_ns, LISTEN_EVERY) > self.listened
-        if sums_up:
-            self.summed = self.stretch_of(round_ns, SUM_UP_EVERY)
+        summing = self.stretch_of(round_ns, SUM_UP_EVERY)
+        listening = self.stretch_of(round_ns, LISTEN_EVERY)
+        sums_up = 0 <= self.summed < summing
+        listens = bool(mask & _WAVES) and (sums_up if self.listened < 0 else listening > self.listened)
+        self.summed = max(self.summed, summing)
         if listens:
-            self.listened = self.stretch_of(round_ns, LISTEN_EVERY)
+            self.listened = max(self.listened, listening)
         return sums_up, listens
 
     def speed_at(self, time_ns: int, nominal_hz: float | None) -> tuple[float, float]:

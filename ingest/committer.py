@@ -9,16 +9,21 @@ from collections.abc import Callable
 from ingest.contract.rows import Outputs
 from ingest.journal.entry import Intake
 
+IDLE_S = 1.0
+
 
 class Committer:
     """A thread that stores batches in their order, one at a time.
 
     store(intake, outputs) returns false when it gave up: then nothing after that batch is stored either, for
-    its keys and its fold would have a hole. What store raises is raised by the next `put` or `drain`.
+    its keys and its fold would have a hole. idle() is called on the same thread while there is nothing to
+    store. What either raises is raised by the next `put` or `drain`.
     """
 
-    def __init__(self, store: Callable[[Intake, Outputs], bool]) -> None:
-        self._store = store
+    def __init__(
+        self, store: Callable[[Intake, Outputs], bool], idle: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._idle = store, idle
         self._waiting: queue.Queue[tuple[Intake, Outputs] | None] = queue.Queue(maxsize=1)
         self._failure: BaseException | None = None
         self.gave_up = False
@@ -47,13 +52,24 @@ class Committer:
 
     def _run(self) -> None:
         while True:
-            taken = self._waiting.get()
             try:
-                if taken is None:
-                    return
-                if not self.gave_up and self._failure is None:
-                    self.gave_up = not self._store(*taken)
-            except BaseException as error:  # noqa: BLE001 (raised again by put or drain)
-                self._failure = error
-            finally:
-                self._waiting.task_done()
+                taken = self._waiting.get(timeout=IDLE_S)
+            except queue.Empty:
+                self._try(self._idle)
+                continue
+            if taken is not None and not self.gave_up:
+                self._try(lambda taken=taken: self._keep(*taken))
+            self._waiting.task_done()
+            if taken is None:
+                return
+
+    def _keep(self, intake: Intake, outputs: Outputs) -> None:
+        self.gave_up = not self._store(intake, outputs)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        if self._failure is not None:
+            return
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 (raised again by put or drain)
+            self._failure = error

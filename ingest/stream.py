@@ -92,7 +92,7 @@ class Stream(Generic[State]):
         self._become(IngestState.RUNNING)
         self._snapshot_due_s = time.monotonic() + self.policy.snapshot_every_s
         self._publish_advice()
-        committer = Committer(self._commit)
+        committer = Committer(self._commit, self._regularly)
         try:
             for intake in self.inbox.batches(self.policy.max_blocks, self.policy.max_wait_ms):
                 self.state, outputs = self.update(self.state, intake.batch)
@@ -124,8 +124,8 @@ class Stream(Generic[State]):
             except JournalFull as error:
                 if self._status is not IngestState.STORAGE_FULL:
                     LOG.error("storage_full error=%s", error)  # noqa: TRY400 (a state, not a fault)
-                    self._become(IngestState.STORAGE_FULL, str(error))
                     self.inbox.close_for("storage_full")
+                    self._become(IngestState.STORAGE_FULL, str(error))
                 self._tell()
                 if self.inbox.wait_stopped(FULL_WAIT_S):
                     return False
@@ -147,7 +147,7 @@ class Stream(Generic[State]):
         self._count("batches", 1)
         for name, more in intake.counts.items():
             self._count(name, more)
-        if outputs.advice or (self._advice_waits and time.monotonic() - self._told_s >= 1.0):
+        if outputs.advice:
             self._publish_advice()
         if self.acquire is not None:
             for send in self.acquire.consider(outputs.judgements, now_ns):
@@ -155,8 +155,15 @@ class Stream(Generic[State]):
                 self._count("acquisitions_asked", 1)
         if self.journal.batch_id % CHECKPOINT_EVERY_BATCHES == 0:
             self.journal.tend()
-        if time.monotonic() - self._told_s >= self.policy.metrics_every_s:
-            self._tell()
+        self._regularly()
+
+    def _regularly(self) -> None:
+        """What time alone asks for, on the committer's thread, also while nothing comes."""
+        if time.monotonic() - self._told_s < self.policy.metrics_every_s:
+            return
+        if self._advice_waits:
+            self._publish_advice()
+        self._tell()
 
     def _snapshot(self, snapshots: Snapshots[State]) -> None:
         """Called when every batch that the state knows is on disk."""

@@ -212,7 +212,7 @@ def test_what_is_dear_waits_for_its_turn(column, every, minutes):
     asked = range(0, 3 * every, minutes)
     rows = extract([message(60.0 * i, hz=24.6) for i in asked], FACTS, new_rounds(FACTS))
     done = [i for i, row in zip(asked, rows, strict=True) if np.isfinite(value(row, column))]
-    assert done[0] == 0
+    assert 0 < done[0] < SUM_UP_EVERY + minutes
     assert 3 <= len(done) <= 4
     assert all(abs(step - every) < minutes for step in np.diff(done[1:]))
 
@@ -220,7 +220,23 @@ def test_what_is_dear_waits_for_its_turn(column, every, minutes):
 def test_a_block_an_hour_is_summed_up_and_listened_to_every_time():
     rows = extract([message(3_600.0 * i) for i in range(4)], FACTS, new_rounds(FACTS))
     for column in ("hour.median_rms_g", "slow.cepstrum_hz"):
-        assert all(np.isfinite(value(row, column)) for row in rows)
+        assert [bool(np.isfinite(value(row, column))) for row in rows] == [False, True, True, True]
+
+
+def test_a_plant_that_starts_at_once_does_not_listen_to_all_machines_at_once():
+    rounds, dear = new_rounds([f"fan-{i}" for i in range(600)]), []
+    for minute in range(2 * LISTEN_EVERY):
+        due = [
+            past.turns(past.round_of(START_NS + minute * 60 * SECOND_NS), 1)
+            for past in rounds.machines.values()
+        ]
+        dear.append([sum(turn) for turn in zip(*due, strict=True)])
+    sums_up, listens = np.array(dear).T
+    assert sums_up[0] == listens[0] == 0
+    assert sums_up.max() < 3 * 600 / SUM_UP_EVERY
+    assert listens[:SUM_UP_EVERY].max() < 3 * 600 / SUM_UP_EVERY
+    assert listens[-LISTEN_EVERY:].max() < 5 * 600 / LISTEN_EVERY
+    assert 600 <= listens[-LISTEN_EVERY:].sum() <= 1200
 
 
 def window_of(columns, step_s=60):

@@ -19,6 +19,7 @@ from ingest.inbox import Inbox
 from ingest.journal.entry import Intake
 from ingest.journal.journal import Journal
 from ingest.stream import Stream
+from tests.waiting import until
 
 
 def intake(n: int) -> Intake:
@@ -111,3 +112,27 @@ def test_an_edge_is_never_told_of_what_is_only_on_its_way_to_the_disk(
 def told(sent: list[Send]) -> list[Committed]:
     found = [read_committed(read_payload(one.payload)) for one in sent if "/NCMD/" in one.topic]  # type: ignore[arg-type]
     return [one for one in found if isinstance(one, Committed)]
+
+
+def test_while_there_is_nothing_to_store_it_is_asked_again_and_again_what_else_is_to_do() -> None:
+    asked: list[str] = []
+    committer = Committer(lambda _one, _outputs: True, lambda: asked.append(threading.current_thread().name))
+    until(lambda: len(asked) >= 2, "idle turns")
+    committer.put(intake(1), Outputs())
+    assert committer.drain()
+    committer.stop()
+    assert set(asked) == {"committer"}
+
+
+def test_what_goes_wrong_while_idle_is_raised_by_the_next_batch() -> None:
+    def idle() -> None:
+        asked.set()
+        raise RuntimeError("no disk")
+
+    asked = threading.Event()
+    committer = Committer(lambda _one, _outputs: True, idle)
+    assert asked.wait(20)
+    until(lambda: committer._failure is not None, "the failure to be kept")
+    with pytest.raises(RuntimeError, match="no disk"):
+        committer.put(intake(1), Outputs())
+    committer.stop()

@@ -172,10 +172,8 @@ def test_a_restart_folds_to_the_same_state(tmp_path: Path) -> None:
 def test_a_stop_request_is_handed_on_once_it_is_stored_also_after_a_crash(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
     plant.send(0, 2, power=-1.0)
-    until(lambda: plant.asked == 1)
-    plant.stream._told_s -= 10.0
-    plant.send(1, 3)
-    until(lambda: len(plant.advised) == 1)
+    until(lambda: len(plant.advised) == 1, "the request that was not handed on at first")
+    assert plant.asked == 2
     plant.stop()
     db = sqlite3.connect(tmp_path / "journal.db")
     db.execute("UPDATE meta SET value = 0 WHERE name = 'advice_told'")
@@ -186,6 +184,20 @@ def test_a_stop_request_is_handed_on_once_it_is_stored_also_after_a_crash(tmp_pa
     again.inbox.stop()
     again.stream.run()
     assert len(again.advised) == 1
+
+
+def test_a_stream_that_nothing_reaches_still_says_that_it_runs(tmp_path: Path) -> None:
+    plant = Plant(tmp_path).start()
+    plant.send(0, 2)
+    until(lambda: stored(plant) == 1)
+    since_ns = time.time_ns()
+
+    def told() -> bool:
+        health = read_health(tmp_path / "ingest.metrics")
+        return health is not None and health.updated_ns > since_ns and health.counters["messages"] == 1
+
+    until(told, "news of an idle stream")
+    plant.stop()
 
 
 def test_a_full_disk_stops_acceptance_damages_nothing_and_is_resumed_from(tmp_path: Path) -> None:

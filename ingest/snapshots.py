@@ -23,20 +23,20 @@ DIGEST_BYTES = 32
 class Snapshots(Generic[State]):
     """Snapshots in a folder beside the journal.
 
-    to_bytes and from_bytes turn a state into bytes and back; from_bytes raises ValueError for bytes of
-    another version, and the next older snapshot is tried. replay folds the rows and
-    actions of one batch, at that batch's now_ns.
+    to_parts and from_bytes turn a state into bytes and back; the parts come from a copy, which is taken
+    before to_parts returns. from_bytes raises ValueError for bytes of another version, and the next older
+    snapshot is tried. replay folds the rows and actions of one batch, at that batch's now_ns.
     """
 
     def __init__(
         self,
         folder: Path,
-        to_bytes: Callable[[State], bytes],
+        to_parts: Callable[[State], Iterable[bytes]],
         from_bytes: Callable[[bytes], State],
         replay: Callable[[State, tuple[FeatureRow, ...], tuple[Action, ...], int], State],
     ) -> None:
         self.folder = folder
-        self._to_bytes = to_bytes
+        self._to_parts = to_parts
         self._from_bytes = from_bytes
         self._replay = replay
         self._writer: threading.Thread | None = None
@@ -45,27 +45,33 @@ class Snapshots(Generic[State]):
     def save(self, state: State, journal: Journal, *, wait: bool = False) -> bool:
         """Write a snapshot of the state after the journal's last batch; False while one is being written.
 
-        The bytes are made now; the disk is a thread's business.
+        The copy is made now; checksums and the disk are a thread's business.
         """
         if self._writer is not None and self._writer.is_alive():
             if not wait:
                 return False
             self._writer.join()
-        body, batch_id = self._to_bytes(state), journal.batch_id
+        parts, batch_id = self._to_parts(state), journal.batch_id
         self._writer = threading.Thread(
-            target=self._write, args=(body, batch_id, journal), name="snapshot", daemon=True
+            target=self._write, args=(parts, batch_id, journal), name="snapshot", daemon=True
         )
         self._writer.start()
         if wait:
             self._writer.join()
         return True
 
-    def _write(self, body: bytes, batch_id: int, journal: Journal) -> None:
+    def _write(self, parts: Iterable[bytes], batch_id: int, journal: Journal) -> None:
         final = self.folder / f"state-{batch_id:016d}.bin"
         fresh = final.with_suffix(".new")
         try:
             with fresh.open("wb") as file:
-                file.write(MAGIC + hashlib.sha256(body).digest() + body)
+                file.write(MAGIC + bytes(DIGEST_BYTES))
+                digest = hashlib.sha256()
+                for part in parts:
+                    digest.update(part)
+                    file.write(part)
+                file.seek(len(MAGIC))
+                file.write(digest.digest())
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(final)

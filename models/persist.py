@@ -6,9 +6,8 @@ again by their id, so that the plant file may change between two starts.
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +17,7 @@ from features import rounds
 from ingest.contract.plant import Machine, Plant
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
+from models.frame import Blob, StateError, frame, unframe
 from models.online.drift_watch import N_LEVELS, DriftWatch
 from models.online.layout import MAX_PLACES, slots_from_names
 from models.online.members import Member
@@ -28,8 +28,6 @@ from models.settings import Settings
 from models.state import MAX_ACTIONS_REMEMBERED, Advised, Effect, SensorWatch, StreamState, new_state
 
 VERSION: Final = 2
-MAGIC: Final = b"MITRA-STREAM\0"
-CRC_BYTES: Final = 4
 BY_REGIME: Final = (
     "regime",
     "regime_rows",
@@ -44,16 +42,12 @@ BY_REGIME: Final = (
 """Arrays of the memory with a regime axis. Most machines know one or two regimes: the rest is not written."""
 
 
-class StateError(ValueError):
-    """These bytes are no state of the stream that this version can read."""
-
-
 class Array(msgspec.Struct, frozen=True, array_like=True):
     """One array of the memory, little-endian, C order."""
 
     dtype: str
     shape: tuple[int, ...]
-    data: bytes
+    data: Blob
 
 
 class SavedEffect(msgspec.Struct, frozen=True):
@@ -134,12 +128,12 @@ A change that fresh arrays cannot bridge gets a line here.
 
 def _pack(array: np.ndarray[Any, Any]) -> Array:
     little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return Array(little.dtype.str, little.shape, little.tobytes())
+    return Array(little.dtype.str, little.shape, Blob(little.tobytes()))
 
 
 def _unpack(saved: Array) -> np.ndarray[Any, Any]:
     kind = np.dtype(saved.dtype)
-    return np.frombuffer(saved.data, kind).reshape(saved.shape).astype(kind.newbyteorder("="))
+    return np.frombuffer(saved.data.data, kind).reshape(saved.shape).astype(kind.newbyteorder("="))
 
 
 def _known_regimes(memory: Memory) -> np.ndarray[Any, Any]:
@@ -226,6 +220,11 @@ def _fill_member(state: StreamState, saved: Saved) -> None:
 
 def dump(state: StreamState) -> bytes:
     """The whole state; equal states give equal bytes."""
+    return b"".join(parts(state))
+
+
+def parts(state: StreamState) -> Iterator[bytes]:
+    """`dump` in parts. The state is copied before this returns, and may change while they are taken."""
     layouts = list({layout.names: layout for layout in state.layout_of})
     at = {names: i for i, names in enumerate(layouts)}
     saved = Saved(
@@ -272,8 +271,7 @@ def dump(state: StreamState) -> bytes:
         verdicts=list(state.verdicts),
         rounds=rounds.dump(state.rounds),
     )
-    body = msgspec.msgpack.encode(saved)
-    return MAGIC + zlib.crc32(body).to_bytes(CRC_BYTES, "little") + body
+    return frame(saved)
 
 
 def load(data: bytes, plant: Plant, settings: Settings | None = None) -> StreamState:
@@ -335,13 +333,8 @@ def _load_people(state: StreamState, saved: Saved) -> None:
 
 
 def _decode(data: bytes) -> Saved:
-    if not data.startswith(MAGIC):
-        raise StateError("this is no saved state of the stream")
-    checksum, raw = data[len(MAGIC) : len(MAGIC) + CRC_BYTES], data[len(MAGIC) + CRC_BYTES :]
-    if zlib.crc32(raw).to_bytes(CRC_BYTES, "little") != checksum:
-        raise StateError("the saved state is damaged or was cut short; start afresh from the journal")
     try:
-        tables: dict[str, Any] = msgspec.msgpack.decode(raw)
+        tables, find = unframe(data)
         version = int(tables["version"])
         if version > VERSION:
             raise StateError(
@@ -350,6 +343,6 @@ def _decode(data: bytes) -> Saved:
         while version < VERSION:
             tables = MIGRATIONS[version](tables)
             version += 1
-        return msgspec.convert(tables, Saved)
+        return msgspec.convert(tables, Saved, dec_hook=find)
     except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError) as error:
         raise StateError(f"the saved state is damaged ({error}); start afresh from the journal") from error

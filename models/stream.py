@@ -39,7 +39,7 @@ from models.health.assess import NORMAL, WARNING
 from models.life.trend import fit, remaining_life
 from models.online.columns import COMPONENTS
 from models.online.step import DEAD, LATE, SATURATED, SETTLING, STANDS, WARMING
-from models.persist import dump, load
+from models.persist import dump, load, parts
 from models.regime import NAMES
 from models.rows import Judged, judge_rows
 from models.settings import Settings
@@ -61,6 +61,7 @@ __all__ = [
     "judge",
     "load",
     "new_state",
+    "parts",
     "replay",
     "update",
     "warm_up",

@@ -75,7 +75,7 @@ class Plant:
         )
         snapshots: Snapshots[State] = Snapshots(
             folder / "snapshots",
-            lambda state: json.dumps(state).encode(),
+            lambda state: [json.dumps(state).encode()],
             lambda raw: tuple(json.loads(raw)),
             replay,
         )

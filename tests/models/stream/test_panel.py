@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 
 import msgspec
@@ -18,9 +17,10 @@ from models.online.directions import directions
 from models.online.members import MEMBERS
 from models.online.panel import progress, rows_needed
 from models.online.panel_memory import RIVER, Q
-from models.persist import MAGIC, VERSION, dump
+from models.persist import VERSION, dump
 from models.settings import DETECTORS
 from models.stream import Settings, judge, load, new_state
+from tests.old_dumps import as_before, in_the_old_frame
 
 NAMES = ("Pressure", "Flow", "Level", "Valve", "Speed", "State")
 MINUTE = 60_000_000_000
@@ -149,7 +149,7 @@ def test_a_restart_goes_on_with_the_same_bits_in_the_middle_of_a_warning(learned
 
 
 def test_a_state_saved_before_there_was_a_panel_loads_and_its_panel_is_in_warm_up(learned, plant):
-    body = msgspec.msgpack.decode(dump(learned)[len(MAGIC) + 4 :])
+    body = as_before(dump(learned))
     assert body["version"] == VERSION
     del (
         body["panel"],
@@ -159,8 +159,7 @@ def test_a_state_saved_before_there_was_a_panel_loads_and_its_panel_is_in_warm_u
         body["side_by_side"],
         body["settings"]["detectors"],
     )
-    old = msgspec.msgpack.encode({**body, "version": 1})
-    state = load(MAGIC + zlib.crc32(old).to_bytes(4, "little") + old, plant)
+    state = load(in_the_old_frame({**body, "version": 1}), plant)
     np.testing.assert_array_equal(state.memory.mean, learned.memory.mean)
     assert state.panel.n_places.tolist() == [0, 0, 0]
     assert state.settings.detectors == DETECTORS[:2]

@@ -304,7 +304,7 @@ ON_DEMAND: tuple[OnDemand, ...] = (
         "Cyclic coherence at the bearing's orders, over all bands",
         "Races, rolling elements, cage",
         "Antoni 2009",
-        590,
+        290,
         "every 60 minutes",
     ),
     OnDemand(

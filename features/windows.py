@@ -7,6 +7,7 @@ and a row that comes late simply moves the statistics from its own time on.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -129,19 +130,24 @@ def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(count > 0, middle, np.nan)
 
 
+_HEAD = struct.Struct("<4q")
+
+
 def to_bytes(window: Window) -> bytes:
     """The rows of a window in 4 bytes a value and 8 a row; names and limits travel with the model."""
-    head = np.array([len(window.times_ns), window.dropped_late, window.dropped_full, window.replaced], "<i8")
-    return head.tobytes() + window.times_ns.astype("<i8").tobytes() + window.values.astype("<f4").tobytes()
+    n = len(window.times_ns)
+    head = _HEAD.pack(n, window.dropped_late, window.dropped_full, window.replaced)
+    times, values = window.times_ns.astype("<i8", copy=False), window.values.astype("<f4", copy=False)
+    return b"".join((head, times.tobytes(), values.tobytes()))
 
 
 def from_bytes(data: bytes, names: tuple[str, ...], span_ns: int, max_rows: int = 512) -> Window:
     """The window that `to_bytes` wrote. Raises ValueError when the data does not fit the names."""
-    if len(data) < 32:
-        raise ValueError("a stored window has at least 32 bytes")
-    n, late, full, again = np.frombuffer(data, "<i8", 4).tolist()
-    if n < 0 or len(data) != 32 + n * (8 + 4 * len(names)):
+    if len(data) < _HEAD.size:
+        raise ValueError(f"a stored window has at least {_HEAD.size} bytes")
+    n, late, full, again = _HEAD.unpack_from(data)
+    if n < 0 or len(data) != _HEAD.size + n * (8 + 4 * len(names)):
         raise ValueError(f"a stored window of {len(data)} bytes is not {n} rows of {len(names)} columns")
-    times = np.frombuffer(data, "<i8", n, 32).astype(np.int64)
-    values = np.frombuffer(data, "<f4", n * len(names), 32 + 8 * n).astype(np.float32)
+    times = np.frombuffer(data, "<i8", n, _HEAD.size).astype(np.int64)
+    values = np.frombuffer(data, "<f4", n * len(names), _HEAD.size + 8 * n).astype(np.float32)
     return Window(names, span_ns, max_rows, times, values.reshape(n, len(names)), late, full, again)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
+from typing import TypeVarTuple
 
 from ingest.contract.rows import Outputs
 from ingest.journal.entry import Intake
 
+Taken = TypeVarTuple("Taken")
 IDLE_S = 1.0
 
 
@@ -58,7 +60,7 @@ class Committer:
                 self._try(self._idle)
                 continue
             if taken is not None and not self.gave_up:
-                self._try(lambda taken=taken: self._keep(*taken))
+                self._try(self._keep, *taken)
             self._waiting.task_done()
             if taken is None:
                 return
@@ -66,10 +68,10 @@ class Committer:
     def _keep(self, intake: Intake, outputs: Outputs) -> None:
         self.gave_up = not self._store(intake, outputs)
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Callable[[*Taken], None], *taken: *Taken) -> None:
         if self._failure is not None:
             return
         try:
-            work()
+            work(*taken)
         except BaseException as error:  # noqa: BLE001 (raised again by put or drain)
             self._failure = error

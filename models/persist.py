@@ -225,7 +225,8 @@ def dump(state: StreamState) -> bytes:
 
 def parts(state: StreamState) -> Iterator[bytes]:
     """`dump` in parts. The state is copied before this returns, and may change while they are taken."""
-    layouts = list({layout.names: layout for layout in state.layout_of})
+    names_of = {layout: layout.names for layout in dict.fromkeys(state.layout_of)}
+    layouts = list(dict.fromkeys(names_of.values()))
     at = {names: i for i, names in enumerate(layouts)}
     saved = Saved(
         version=VERSION,
@@ -234,7 +235,7 @@ def parts(state: StreamState) -> Iterator[bytes]:
         arrays=_arrays(state.memory),
         panel={name: _pack(array) for name, array in state.panel._asdict().items()},
         layouts=[list(names) for names in layouts],
-        layout_of=[at[layout.names] for layout in state.layout_of],
+        layout_of=[at[names_of[layout]] for layout in state.layout_of],
         alarms=list(state.book.alarms.values()),
         out_of_service=state.book.out_of_service,
         raised=list(state.book.raised),

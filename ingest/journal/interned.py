@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
+
+MOST_ROWS = 64
 
 
 class Interned:
@@ -65,6 +69,24 @@ class Pen:
     names: Interned
     batch_id: int
     now_ns: int
+
+    def insert(self, into: str, rows: Sequence[tuple[object, ...]], on_conflict: str = "") -> None:
+        """`INSERT INTO {into} VALUES` these rows, in order, many rows a statement.
+
+        SQLite lets the interpreter go for every statement, and each time the thread must wait to have it
+        back; so few long statements beat `executemany`. Their sizes are powers of two: few texts to prepare.
+        """
+        at, size = 0, MOST_ROWS
+        while at < len(rows):
+            if at + size > len(rows):
+                size //= 2
+                continue
+            places = f"({','.join('?' * len(rows[at]))})"
+            self.db.execute(
+                f"INSERT INTO {into} VALUES {','.join([places] * size)} {on_conflict}",  # noqa: S608 (own names)
+                tuple(chain.from_iterable(rows[at : at + size])),
+            )
+            at += size
 
 
 def text_of(names: tuple[str, ...]) -> str:

@@ -49,9 +49,8 @@ class Thinning:
 
 def judgements(pen: Pen, said: Sequence[Judgement]) -> None:
     """Insert those that the thinning kept."""
-    pen.db.executemany(
-        "INSERT INTO judgement (batch_id, machine_id, time_ns, condition, zone, fault, score, health, body) "
-        "VALUES (?,?,?,?,?,?,?,?,?)",
+    pen.insert(
+        "judgement (batch_id, machine_id, time_ns, condition, zone, fault, score, health, body)",
         [
             (
                 pen.batch_id,

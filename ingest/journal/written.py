@@ -49,8 +49,8 @@ def feature_rows(
     kept: frozenset[int],
 ) -> None:
     """Insert the rows under ids first, first + 1, ..."""
-    pen.db.executemany(
-        "INSERT INTO feature_row VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    pen.insert(
+        "feature_row",
         [
             (
                 first + i,
@@ -72,8 +72,8 @@ def feature_rows(
 
 def scalars(pen: Pen, intake: Intake) -> None:
     """Insert the scalars of each message as one row, in float64."""
-    pen.db.executemany(
-        "INSERT INTO scalar_row (machine_id, time_ns, receive_ns, set_id, times, vals) VALUES (?,?,?,?,?,?)",
+    pen.insert(
+        "scalar_row (machine_id, time_ns, receive_ns, set_id, times, vals)",
         [
             _scalar_row(pen.names, message, receive_ns)
             for message, receive_ns in zip(intake.batch.messages, intake.receive_ns, strict=True)
@@ -141,9 +141,8 @@ def waveforms(pen: Pen, kept: Kept) -> frozenset[int]:
 
 
 def _keep(pen: Pen, message: Message, receive_ns: int, why: str) -> None:
-    pen.db.executemany(
-        "INSERT INTO waveform (machine_id, axis, start_ns, receive_ns, rate_hz, scale_g, sample_type, "
-        "kept_for, samples) VALUES (?,?,?,?,?,?,?,?,?)",
+    pen.insert(
+        "waveform (machine_id, axis, start_ns, receive_ns, rate_hz, scale_g, sample_type, kept_for, samples)",
         [
             (
                 pen.names.machine(message.machine),
@@ -191,8 +190,8 @@ class LatestScalars:
         return ENCODE(self._known.get(machine, {}))
 
 
-_LATEST = """
-INSERT INTO latest VALUES (?,?,?,?,?,?,?) ON CONFLICT (machine_id) DO UPDATE SET
+_RENEW = """
+ON CONFLICT (machine_id) DO UPDATE SET
     batch_id = excluded.batch_id, time_ns = max(time_ns, excluded.time_ns), receive_ns = excluded.receive_ns,
     condition = CASE WHEN excluded.judgement IS NULL THEN condition ELSE excluded.condition END,
     scalars = excluded.scalars, judgement = coalesce(excluded.judgement, judgement)
@@ -231,7 +230,7 @@ def latest(
                 ENCODE(judgement) if judgement else None,
             )
         )
-    pen.db.executemany(_LATEST, lines)
+    pen.insert("latest", lines, _RENEW)
 
 
 def replay(db: sqlite3.Connection, lock: AbstractContextManager[object], batch_id: int) -> Iterator[Replayed]:

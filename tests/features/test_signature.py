@@ -8,7 +8,16 @@ import pytest
 from benchmarks.diagnosis import evaluate, scores
 from features.bearings import find, orders_of
 from features.kurtogram import best_band, kurtogram
-from features.signature import CLEAR_DB, Part, diagnose, line_level_db
+from features.signature import (
+    CLEAR_DB,
+    N_BANDS,
+    TOP_SHARE,
+    Part,
+    _envelope_spectrum,
+    diagnose,
+    level_envelope_spectrum,
+    line_level_db,
+)
 from tests.recordings import DATA
 
 RATE_HZ, RPM, SECONDS = 12_000.0, 1_770.0, 6
@@ -144,3 +153,12 @@ def test_the_recordings_are_diagnosed_as_promised():
     result = evaluate(DATA / "cwru")
     assert result["macro_f1"] >= 0.80
     assert result["named_by_lines_correctly"] == result["named_by_lines"] >= 20
+
+
+def test_all_bands_at_once_are_the_mean_of_the_bands_one_by_one():
+    spectrum = np.fft.rfft(np.random.default_rng(4).normal(size=8_192))
+    spectrum[: len(spectrum) // N_BANDS] = 0  # a silent band is no level at all
+    edges = np.linspace(1, int(TOP_SHARE * len(spectrum)), N_BANDS + 1).astype(int)
+    width = int(np.diff(edges).min())
+    one_by_one = [_envelope_spectrum(spectrum, low, low + width) for low in edges[:-1]]
+    np.testing.assert_allclose(level_envelope_spectrum(spectrum), np.mean(one_by_one, axis=0), rtol=1e-12)

@@ -25,6 +25,7 @@ from ingest.contract.rows import (
 from ingest.contract.values import Gap, Message, MessageKey, Scalar, Waveform
 from ingest.desk import Desk
 from ingest.journal.entry import DeadLetter, Intake, RunChange
+from ingest.journal.interned import Interned, Pen
 from ingest.journal.journal import Journal, JournalError
 from ingest.reader import Reader
 
@@ -244,3 +245,17 @@ def test_saying_an_action_twice_is_harmless(tmp_path: Path) -> None:
     assert said == (action,)
     assert desk.since(cursor) == (cursor, ())
     assert desk.about(alarm_id="a-1") == (action,)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 64, 65, 200])
+def test_rows_go_in_whole_and_in_order_however_many_they_are(tmp_path: Path, n: int) -> None:
+    journal = Journal(tmp_path / "journal.db")
+    db = journal._db
+    db.execute("CREATE TABLE line (id INTEGER PRIMARY KEY, name TEXT UNIQUE, n INTEGER)")
+    pen = Pen(db, Interned(db), 1, 1)
+    pen.insert("line (name, n)", [(f"m-{i}", i) for i in range(n)])
+    assert db.execute("SELECT id, n FROM line ORDER BY id").fetchall() == [(i + 1, i) for i in range(n)]
+    renew = "ON CONFLICT (name) DO UPDATE SET n = excluded.n"
+    pen.insert("line (name, n)", [(f"m-{i}", -i) for i in range(n)], renew)
+    assert db.execute("SELECT n FROM line ORDER BY id").fetchall() == [(-i,) for i in range(n)]
+    journal.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import queue
+import socket
 import sqlite3
 import sys
 import threading
@@ -22,12 +23,22 @@ from ingest.contract.approval.topics import Leaf
 
 TICK_S = 0.25
 MAX_CONNECTIONS = 512
-EXIT_CONFIG, EXIT_DISK = 2, 3
+EXIT_SETTING, EXIT_PORT, EXIT_DISK = 3, 4, 5
+
+
+class PortTakenError(Exception):
+    """The address cannot be listened on."""
 
 
 def run(settings: ControlSettings) -> None:
-    """Serve until SIGTERM or SIGINT. A broken worker ends the process: the supervisor starts it anew."""
+    """Serve until SIGTERM or SIGINT. A broken worker ends the process: the supervisor starts it anew.
+
+    Raises PortTakenError, ValueError for a setting, OSError and sqlite3.Error for the disk.
+    """
     to_stderr()
+    listener = _listener(
+        settings
+    )  # first: a second control must not take the first one's place at the broker
     links: list[Link] = []
 
     def say(site: str, edge: str, leaf: Leaf, data: bytes) -> None:
@@ -41,8 +52,6 @@ def run(settings: ControlSettings) -> None:
     service.audit.on_written = webhooks.offer
     config = uvicorn.Config(
         service.app(),
-        host=settings.host,
-        port=settings.port,
         log_level="warning",
         server_header=False,
         limit_concurrency=MAX_CONNECTIONS,
@@ -64,7 +73,7 @@ def run(settings: ControlSettings) -> None:
     link.start()
     worker = threading.Thread(target=work, name="desk")
     worker.start()
-    server.run()
+    server.run(sockets=[listener])
     server.should_exit = True
     worker.join()
     link.stop()
@@ -73,6 +82,17 @@ def run(settings: ControlSettings) -> None:
     service.close()
     if failed:
         raise failed[0]
+
+
+def _listener(settings: ControlSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise PortTakenError(
+            f"nothing can listen on {settings.host}:{settings.port} ({error.strerror}). "
+            "End the program that holds that port, or change `port`"
+        ) from error
 
 
 def _pump(service: Service, link: Link, witnesses: Witnesses, server: uvicorn.Server) -> None:
@@ -94,7 +114,7 @@ def _pump(service: Service, link: Link, witnesses: Witnesses, server: uvicorn.Se
 
 
 def main() -> int:
-    """Parse the arguments and serve. Exit codes: 0 stopped, 2 configuration, 3 disk or port."""
+    """Parse the arguments and serve. Exit codes: 0 stopped, 3 a setting is wrong, 4 no port, 5 the disk."""
     parser = argparse.ArgumentParser(prog="python -m control", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file")
     arguments = parser.parse_args()
@@ -102,7 +122,10 @@ def main() -> int:
         run(load_settings(arguments.config))
     except ValueError as error:
         print(f"Control did not start, so nobody can approve a stop: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_SETTING
+    except PortTakenError as error:
+        print(f"Control did not start, so nobody can approve a stop: {error}.", file=sys.stderr)
+        return EXIT_PORT
     except (OSError, sqlite3.Error) as error:
         print(f"Control stopped, so nobody can approve a stop now: {error}", file=sys.stderr)
         return EXIT_DISK

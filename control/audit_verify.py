@@ -24,7 +24,7 @@ from control.merkle import leaf_hash, roots_at
 
 CHECKPOINT_DOMAIN = b"mitra.checkpoint.v1"
 COSIGN_DOMAIN = b"mitra.cosign.v1"
-EXIT_BROKEN, EXIT_INPUT = 1, 2
+EXIT_INPUT, EXIT_WRONG = 3, 6
 
 
 class ExportError(ValueError):
@@ -188,7 +188,7 @@ def _is_signed(checkpoint: Checkpoint, log_key: Key) -> bool:
 
 
 def main() -> int:
-    """Exit codes: 0 whole, 1 something is wrong, 2 the input cannot be read."""
+    """Exit codes: 0 whole, 3 the input cannot be read, 6 something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m control.audit_verify", description=__doc__)
     parser.add_argument("export", type=Path)
     parser.add_argument("--log-key", type=Path, required=True)
@@ -209,7 +209,7 @@ def main() -> int:
         return EXIT_INPUT
     size = max((c.size for c in export.checkpoints), default=0)
     print(json.dumps({"entries": len(export.entries), "newest_checkpoint": size, "wrong": wrong}))  # noqa: T201
-    return EXIT_BROKEN if wrong else 0
+    return EXIT_WRONG if wrong else 0
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from control.keyfile import load_or_make_key
 from control.merkle import EMPTY_ROOT
 from control.merkle_proof import is_consistent
 from ingest.contract.approval.keys import PrivateKey, PublicKey, is_signature, public_of, sign
-from ingest.contract.approval.settings import SettingsError, build
+from ingest.contract.approval.settings import build
 from ingest.contract.approval.strict import (
     b64,
     fits,
@@ -38,6 +38,8 @@ from ingest.contract.approval.strict import (
     unb64,
 )
 from ingest.contract.rejected import Rejected
+
+EXIT_SETTING, EXIT_PORT, EXIT_DISK = 3, 4, 5
 
 MAX_PROOF = 128
 _SHAPE = {"v": is_one_of(1), "log": is_name, "size": is_int(0), "root": is_sha256, "at": is_int(0)}
@@ -138,23 +140,39 @@ def make_app(witness: Witness) -> FastAPI:
 
 
 def main() -> int:
-    """Parse the arguments and serve. Exit codes: 0 stopped, 2 configuration."""
+    """Parse the arguments and serve. Exit codes: 0 stopped, 3 a setting is wrong, 4 no port, 5 the disk."""
     parser = argparse.ArgumentParser(prog="python -m control.witness", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file")
     arguments = parser.parse_args()
     try:
         settings = build(WitnessSettings, tomllib.loads(arguments.config.read_text(encoding="utf-8")))
-        folder = Path(settings.state_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        key = load_or_make_key(folder / "witness.key")
-        (folder / "witness.pub.json").write_bytes(public_of(settings.name, key).to_bytes())
         log_key = load_public_key(Path(settings.log_key_file))
-    except (OSError, SettingsError, tomllib.TOMLDecodeError) as error:
-        print(f"The witness did not start, so the audit log has one cosigner less: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    witness = Witness(settings.name, log_key, key, folder / "witness.sqlite")
-    uvicorn.run(make_app(witness), host=settings.host, port=settings.port, log_level="warning")
+    except (OSError, ValueError) as error:
+        return _not_started(error, EXIT_SETTING)
+    try:
+        witness = _at_home(settings, log_key)
+    except ValueError as error:
+        return _not_started(error, EXIT_SETTING)
+    except (OSError, sqlite3.Error) as error:
+        return _not_started(error, EXIT_DISK)
+    try:
+        uvicorn.run(make_app(witness), host=settings.host, port=settings.port, log_level="warning")
+    except SystemExit:  # uvicorn's way to say that it cannot listen
+        return _not_started(f"nothing can listen on {settings.host}:{settings.port}", EXIT_PORT)
     return 0
+
+
+def _at_home(settings: WitnessSettings, log_key: PublicKey) -> Witness:
+    folder = Path(settings.state_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    key = load_or_make_key(folder / "witness.key")
+    (folder / "witness.pub.json").write_bytes(public_of(settings.name, key).to_bytes())
+    return Witness(settings.name, log_key, key, folder / "witness.sqlite")
+
+
+def _not_started(why: object, code: int) -> int:
+    print(f"The witness did not start, so the audit log has one cosigner less: {why}", file=sys.stderr)  # noqa: T201
+    return code
 
 
 if __name__ == "__main__":

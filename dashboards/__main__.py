@@ -6,6 +6,7 @@ import argparse
 import getpass
 import os
 import secrets
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -26,8 +27,7 @@ from ingest.contract.plant import PlantError, parse_plant
 from ingest.desk import Desk
 from ingest.reader import Reader
 
-EXIT_CONFIG = 2
-EXIT_PORT = 3
+EXIT_SETTING, EXIT_PORT, EXIT_DISK = 3, 4, 5
 
 
 def open_house(config: ScreensConfig) -> House:
@@ -54,6 +54,8 @@ def _text(path: str, what: str) -> str:
         return Path(path).read_text("utf-8")
     except OSError as error:
         raise ConfigError(f"{what} {path} cannot be read ({error.strerror}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{what} {path} is not UTF-8 text; save it as UTF-8") from error
 
 
 def _session_key(path: Path) -> bytes:
@@ -81,7 +83,7 @@ class ScreensServer(uvicorn.Server):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 after a normal end; 2 for a configuration that cannot be used; 3 when the port cannot be had."""
+    """Exit codes: 0 ended, 3 a setting is wrong, 4 the port is taken, 5 the disk."""
     parser = argparse.ArgumentParser(prog="python -m dashboards", description="Serve the screens of a plant.")
     parser.add_argument("--config", type=Path, help="TOML file, see docs/screens.md")
     parser.add_argument(
@@ -99,7 +101,14 @@ def main(arguments: list[str] | None = None) -> int:
         house = open_house(config)
     except (ConfigError, PlantError, AccountError) as error:
         print(error, file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_SETTING
+    except (OSError, sqlite3.Error) as error:
+        print(
+            f"The screens cannot use their files beside {config.desk} ({error}), so nobody can say anything; "
+            "the plant runs on without them. Free the disk, or give this user the right to write there.",
+            file=sys.stderr,
+        )
+        return EXIT_DISK
     server = ScreensServer(
         house.hub,
         uvicorn.Config(
@@ -145,7 +154,7 @@ def _print_hash() -> int:
         print(hash_word(word))
     except ValueError as error:
         print(error, file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_SETTING
     return 0
 
 

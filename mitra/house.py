@@ -15,21 +15,13 @@ import tomli_w
 from ingest.contract.plant import Plant
 from mitra.accounts import Account, accounts, passwords
 from mitra.broker import BrokerFiles, prepare
+from mitra.exits import EXIT_CODES
 from mitra.layout import Layout, make_folder, writing
 from mitra.supervisor import Program, listens
 
 HOST_ID = "mitra"
 COMPILE_S = 240.0
 """Kernels that no setup compiled are compiled at the first start."""
-_WRONG_SETTING = {
-    "mitra.analytics": 3,
-    "edge": 3,
-    "edge.actuator": 2,
-    "control": 2,
-    "control.page": 2,
-    "dashboards": 2,
-}
-"""With which exit code each process refuses its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +241,7 @@ class House:
     def _program(self, name: str, module: str, table: Mapping[str, Any], ready: Any = None) -> Program:
         path = write_config(self.layout.config / f"{name}.toml", table)
         command = (sys.executable, "-m", module, "--config", str(path))
-        wrong = frozenset({_WRONG_SETTING[module]})
+        wrong = frozenset({EXIT_CODES["setting"]})
         return Program(name, command, ready=ready, environment=self.environment, wrong_setting=wrong)
 
 

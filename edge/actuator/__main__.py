@@ -32,7 +32,7 @@ from ingest.contract.approval.keys import ES256, PrivateKey, public_of
 from ingest.contract.approval.settings import SettingsError
 
 POLL_S = 0.05
-EXIT_CONFIG, EXIT_DISK = 2, 3
+EXIT_SETTING, EXIT_DISK = 3, 5
 
 
 class SystemClock:
@@ -108,7 +108,7 @@ def run(config: ActuatorConfig) -> None:
 
 
 def main() -> int:
-    """Parse the arguments and serve. Exit codes: 0 stopped, 2 configuration, 3 disk."""
+    """Parse the arguments and serve. Exit codes: 0 stopped, 3 a setting is wrong, 5 the disk."""
     parser = argparse.ArgumentParser(prog="python -m edge.actuator", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="TOML file")
     parser.add_argument("--init", action="store_true", help="make this edge's key, then end")
@@ -122,7 +122,7 @@ def main() -> int:
             run(config)
     except ValueError as error:
         print(f"The actuator did not start, so no remote stop is possible: {error}", file=sys.stderr)
-        return EXIT_CONFIG
+        return EXIT_SETTING
     except (OSError, sqlite3.Error) as error:
         print(f"The actuator cannot use its folder, so no remote stop is possible: {error}", file=sys.stderr)
         return EXIT_DISK

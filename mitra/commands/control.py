@@ -10,10 +10,9 @@ from typing import Annotated
 
 import typer
 
-from control.__main__ import run
+from control.__main__ import PortTakenError, run
 from control.config import load_settings
 from mitra.exits import PersonError
-from mitra.supervisor import port_is_free
 
 app = typer.Typer()
 
@@ -28,17 +27,14 @@ def control(config: Annotated[Path, typer.Option(help="Control's TOML file (docs
     """
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     try:
-        settings = load_settings(config)
-        if not port_is_free(settings.host, settings.port):
-            raise PersonError(
-                "missing",
-                f"Port {settings.port} on {settings.host} cannot be had, so nobody can approve a stop. "
-                "End the program that holds it, or change `port`.",
-            )
-        run(settings)
+        run(load_settings(config))
     except ValueError as error:
         raise PersonError(
             "setting", f"Control did not start, so nobody can approve a stop: {error}"
+        ) from error
+    except PortTakenError as error:
+        raise PersonError(
+            "missing", f"Control did not start, so nobody can approve a stop: {error}."
         ) from error
     except (OSError, sqlite3.Error) as error:
         raise PersonError("disk", f"Control stopped, so nobody can approve a stop now: {error}") from error

@@ -247,9 +247,9 @@ def test_the_command_line_verifies_an_export(tmp_path: Path) -> None:
     assert (whole.returncode, json.loads(whole.stdout)["wrong"]) == (0, [])
     lines = export.read_bytes().splitlines(keepends=True)
     export.write_bytes(b"".join(lines[1:]))
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 1
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 6
     export.write_bytes(b"junk")
-    assert subprocess.run(command, check=False, capture_output=True).returncode == 2
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 3
 
 
 def test_the_verifier_is_at_most_300_lines_and_needs_only_cryptography() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.written_plant import plant_text
-from dashboards.__main__ import EXIT_CONFIG, EXIT_PORT, main, open_house
+from dashboards.__main__ import EXIT_PORT, EXIT_SETTING, main, open_house
 from dashboards.config import parse_config
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def write(folder: Path, text: str) -> str:
 def test_what_cannot_be_used_is_said_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, word: str
 ) -> None:
-    assert main(["--config", write(tmp_path, text)]) == EXIT_CONFIG
+    assert main(["--config", write(tmp_path, text)]) == EXIT_SETTING
     said = capsys.readouterr().err
     assert word in said
     assert "Traceback" not in said
@@ -74,4 +74,4 @@ def test_a_password_hash_is_printed_for_the_accounts_file() -> None:
     short = subprocess.run(
         command, cwd=ROOT, input="x\n", capture_output=True, text=True, timeout=60, check=False
     )
-    assert short.returncode == EXIT_CONFIG
+    assert short.returncode == EXIT_SETTING

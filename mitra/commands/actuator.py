@@ -14,7 +14,7 @@ from edge.actuator.__main__ import load_key, run
 from edge.actuator.config import load_config
 from mitra.exits import PersonError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

@@ -17,7 +17,12 @@ from mitra.commands.speech import AsJson, err, readable, reading, say, say_json,
 from mitra.exits import PersonError
 from mitra.layout import writing
 
-app = typer.Typer(no_args_is_help=True, help="The log of decisions: export, verify.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="The log of decisions: export, verify.",
+)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from models.backtest import DEFAULT_PERIOD_S, Report
 from models.backtest import backtest as judge
 from models.recordings import RecordingError, cut, load_recording
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

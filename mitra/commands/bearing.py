@@ -14,7 +14,7 @@ from mitra.commands.speech import AsJson, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import read_plant
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 PARTS = {
     "bpfo": "outer race",
     "bpfi": "inner race",

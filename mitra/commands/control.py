@@ -14,7 +14,7 @@ from control.__main__ import PortTakenError, run
 from control.config import load_settings
 from mitra.exits import PersonError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

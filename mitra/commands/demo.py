@@ -22,7 +22,7 @@ from mitra.exits import PersonError
 from mitra.supervisor import StartError
 from mitra.technicians import Script
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 out, err = Console(), Console(stderr=True)
 
 ONSET_SHARE, GROWTH_SHARE = 0.22, 0.33

@@ -16,7 +16,7 @@ from mitra.exits import PersonError
 from mitra.layout import read_plant
 from models.recordings import RecordingError, load_recording
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 FAULT_OF: dict[Part | None, str] = {
     None: "healthy",

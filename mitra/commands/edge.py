@@ -9,7 +9,7 @@ import typer
 
 from edge.__main__ import main
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

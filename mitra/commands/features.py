@@ -12,7 +12,7 @@ from features.rounds import ROUND_FEATURES
 from features.table import FEATURES, ON_DEMAND, VECTOR_FEATURES
 from mitra.commands.speech import AsJson, say, say_json, say_table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 def listed() -> list[dict[str, Any]]:

@@ -26,7 +26,12 @@ from mitra.commands.speech import (
 from mitra.exits import PersonError
 from mitra.layout import Layout, make_folder, writing
 
-app = typer.Typer(no_args_is_help=True, help="The history of the plant: export, import, verify, compact.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="The history of the plant: export, import, verify, compact.",
+)
 FORMS: dict[str, Literal["parquet", "csv"]] = {".parquet": "parquet", ".csv": "csv"}
 
 

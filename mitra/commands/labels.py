@@ -24,7 +24,12 @@ from mitra.work_orders import PATH as ORDERS_PATH
 from mitra.work_orders import Orders, build_app, say_orders, token_of
 from models.labels import Release, Weighed, WorkOrders, read_work_orders
 
-app = typer.Typer(no_args_is_help=True, help="Verdicts and work orders: import, listen, list, vouch.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="Verdicts and work orders: import, listen, list, vouch.",
+)
 REASON_MIN = 10
 
 

@@ -22,7 +22,10 @@ from models.registry import GateVerdict, RefusedError, Registry, Standing, Untru
 from models.training import card, gate_lines
 
 app = typer.Typer(
-    no_args_is_help=True, help="Models of the registry: list, show, challenge, compare, promote, rollback."
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="Models of the registry: list, show, challenge, compare, promote, rollback.",
 )
 app.command()(export)
 

@@ -13,7 +13,7 @@ from control.page.server import load_page_settings, make_page
 from mitra.exits import PersonError
 from mitra.supervisor import port_is_free
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from edge.sensors import SensorConfigError, build
 from mitra.exits import PersonError
 from mitra.layout import read_plant, writing
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown", no_args_is_help=True)
 out, err = Console(), Console(stderr=True)
 
 FIRST = """\

@@ -17,7 +17,7 @@ from mitra.replay import Replay, ReplayRequest, parse_kills
 from mitra.sensor_log import LogReplay, is_sensor_log
 from mitra.supervisor import StartError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 out, err = Console(), Console(stderr=True)
 
 

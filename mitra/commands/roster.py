@@ -18,7 +18,10 @@ from mitra.commands.speech import AsJson, err, reading, say, say_json, say_table
 from mitra.exits import PersonError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Who may approve a stop: init, enrol, revoke, publish, refresh, rotate, show."
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="Who may approve a stop: init, enrol, revoke, publish, refresh, rotate, show.",
 )
 
 Folder = Annotated[Path, typer.Argument(help="The roster's folder: draft, keys, and `public/`.")]

@@ -13,7 +13,12 @@ from mitra.exits import PersonError
 from mitra.layout import writing
 from models.rul import ModelFileError, RunTableError, run_predict, run_train
 
-app = typer.Typer(no_args_is_help=True, help="Remaining life from runs to failure: train, predict.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="Remaining life from runs to failure: train, predict.",
+)
 
 
 @app.command()

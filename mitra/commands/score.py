@@ -13,7 +13,7 @@ from mitra.exits import PersonError
 from mitra.layout import writing
 from models.score import TableError, run
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

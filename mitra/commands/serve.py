@@ -15,7 +15,7 @@ from mitra.exits import PersonError
 from mitra.serve import Serve, ServeRequest, prepare
 from mitra.supervisor import StartError, WrongSettingError
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 NOTE_S = 2.0
 
 Port = typer.Option(min=1, max=65535)

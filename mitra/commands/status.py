@@ -12,7 +12,7 @@ from ingest.contract.channels import THINNED_REASON
 from mitra.commands.speech import AsJson, err, moment, say, say_json, say_table
 from mitra.health import Picture, look
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 NS_PER_S = 1e9
 
 

@@ -19,6 +19,8 @@ from mitra.commands.speech import AsJson, err, moment, reading, say_json, say_ta
 from mitra.exits import PersonError
 
 app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
     no_args_is_help=True,
     help="Decide about stops at the terminal: enrol, list, revoke, proposals, approve, reject.",
 )

@@ -19,7 +19,7 @@ from models.registry import Registry
 from models.training import KINDS, TrainingError, card
 from models.training import train as learn
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 DAY_NS = 24 * 3600 * 10**9
 
 

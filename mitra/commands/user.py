@@ -16,7 +16,12 @@ from mitra.commands.speech import AsJson, err, reading, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import Layout, writing
 
-app = typer.Typer(no_args_is_help=True, help="Accounts of the screens: add, list, password, remove.")
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
+    no_args_is_help=True,
+    help="Accounts of the screens: add, list, password, remove.",
+)
 
 Data = Annotated[Path | None, typer.Option(help="The data folder of the plant: its accounts file.")]
 Users = Annotated[Path | None, typer.Option(help="An accounts file (`users` of the screens' configuration).")]

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from models.stream import warm_up
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

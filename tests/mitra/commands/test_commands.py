@@ -59,6 +59,12 @@ def test_every_command_helps(leaf: str) -> None:
     assert found.exit_code == 0, found.output
     assert "Usage" in found.stdout
     assert leaf in found.stdout
+    assert "--install-completion" not in found.stdout  # of no use below `mitra`
+
+
+@pytest.mark.parametrize("leaf", ["diagnose", "backtest"])
+def test_brackets_in_help_are_text_not_markup(leaf: str) -> None:
+    assert "[snapshot,] sample [, axis]" in CliRunner().invoke(app, [leaf, "--help"]).stdout
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -142,6 +142,19 @@ class Language:
         text: str = format_date(day, "d MMM y", locale=self.locale)
         return text
 
+    def days(self, first: date, last: date) -> str:
+        """A period of whole days; one day is named once."""
+        return self.day(first) if first == last else f"{self.day(first)} – {self.day(last)}"
+
+    def until(self, from_ns: int, to_ns: int) -> str:
+        """The end of something: its time of day, with the day where that is another one."""
+        same_day = self.local(from_ns).date() == self.local(to_ns).date()
+        return self.clock(to_ns) if same_day else self.when(to_ns)
+
+    def time_of_day(self, text: str) -> str:
+        """A time as the plant file has it (`18:00`), written as readers write it."""
+        return text.replace(":", ".") if self.code == "id" else text
+
     def span(self, seconds: float | None) -> str:
         """A length of time in its largest sensible unit, as `3 h` or `2 days`."""
         if seconds is None or not math.isfinite(seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dashboards import words
 from dashboards.accounts import MAY, Role
@@ -30,6 +31,7 @@ HERE = Path(__file__).parent
 STATIC_DIR = HERE / "static"
 LANGUAGE_COOKIE = "mitra_language"
 A_YEAR_S = 365 * 24 * 3600
+TYPED = re.compile("`([^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,17 @@ def _environment() -> Environment:
     )
     environment.globals.update(asset=asset, words=words, languages=LANGUAGES, quote=quote, Role=Role)
     environment.filters["sentence"] = words.sentence_case
+    environment.filters["commands"] = commands
     return environment
+
+
+def commands(text: str) -> Markup:
+    """Text in which what stands between backticks is shown as something to type.
+
+    >>> commands("Start `mitra serve` <now>")
+    Markup('Start <code>mitra serve</code> &lt;now&gt;')
+    """
+    return Markup(TYPED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped before)
 
 
 def warm_up() -> None:

@@ -177,7 +177,61 @@ POINTS: dict[str, str] = {
 """Where a temperature is measured; plants may name points that are not here."""
 # The models watch the harmonics of a part as one, under the name that they share.
 CHANNELS |= {f"envelope_{part}": CHANNELS[f"envelope_{part}_1_g"] for part in ("bpfo", "bpfi", "bsf", "ftf")}
-PRIORITY_LETTER: dict[str, str] = {Priority.HIGH: "H", Priority.MEDIUM: "M", Priority.LOW: "L"}
+PRIORITY_LETTER: dict[str, str] = {
+    Priority.HIGH: N_("H"),
+    Priority.MEDIUM: N_("M"),
+    Priority.LOW: N_("L"),
+}
+GAPS: dict[str, str] = {
+    "waveform_thinned": N_("waveforms only: the outbox was filling up"),
+    "outbox_full": N_("the outbox was full, the oldest were dropped"),
+    "outbox_aged": N_("waited too long in the outbox"),
+    "outbox_unavailable": N_("the outbox could not be written"),
+    "outbox_damaged": N_("damaged in the outbox"),
+    "outbox_corrupt": N_("the outbox file was damaged"),
+    "source_broken": N_("the sensor could not be read"),
+    "source_hung": N_("the sensor did not answer"),
+    "silence": N_("nothing came from the machine"),
+    "sequence": N_("numbers of the gateway's sequence never came"),
+    "host_overloaded": N_("the server could not keep up"),
+    "": N_("no reason given"),
+}
+"""Why telemetry is missing."""
+REFUSALS: dict[str, str] = {
+    "alias_twice": N_("one alias for two channels"),
+    "array_length": N_("samples that do not fit their type"),
+    "axis": N_("an axis that is not x, y or z"),
+    "birth_without_name": N_("a channel without a name"),
+    "empty": N_("a message without values"),
+    "foreign_site": N_("a message of another site"),
+    "gap_incomplete": N_("a gap record without its times"),
+    "machine_of_another_node": N_("a machine that another gateway speaks for"),
+    "metric_name_long": N_("a channel name that is too long"),
+    "not_numeric": N_("a value that is not a number"),
+    "not_sparkplug": N_("not a Sparkplug B message"),
+    "not_utf8": N_("text that is not UTF-8"),
+    "overload": N_("the server could not keep up"),
+    "oversize": N_("a message that is too large"),
+    "rate_limit": N_("more messages a second than a gateway may send"),
+    "rate_missing": N_("a waveform without its sampling rate"),
+    "scale_missing": N_("a waveform without its scale"),
+    "stopped": N_("the server was stopping"),
+    "storage_full": N_("the server's disk was full"),
+    "time_impossible": N_("a time that no clock can show"),
+    "too_many_devices": N_("more machines than one gateway may have"),
+    "too_many_holes": N_("too many numbers missing in a gateway's sequence"),
+    "too_many_machines": N_("more machines than the server may keep"),
+    "too_many_metrics": N_("too many values in one message"),
+    "too_many_nodes": N_("more gateways than the server may keep"),
+    "too_many_properties": N_("too many properties of one value"),
+    "topic_form": N_("a topic in the wrong form"),
+    "topic_id": N_("a topic with a forbidden name"),
+    "topic_kind": N_("a topic of an unknown kind"),
+    "unit": N_("a unit that is not known"),
+    "value": N_("a value out of its limits"),
+    "void": N_("values that nobody can name before the gateway's birth"),
+}
+"""Why a message was not taken, as the journal counts it under `refused_`."""
 
 
 def called(table: dict[str, str], code: str, language: Language) -> str:

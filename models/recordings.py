@@ -5,10 +5,12 @@ A recording holds one numeric array `[snapshot,] sample [, axis]`, or names it; 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -42,6 +44,8 @@ def load_recording(path: Path, dataset: str = "", scale: float = 1.0) -> NDArray
 
     dataset: name of the array, needed when the file has several; scale: g a count.
     """
+    if path.is_dir():
+        raise RecordingError(f"{path} is a folder; name one recording in it")
     if not path.is_file():
         raise RecordingError(f"{path} does not exist; check the path of the recording")
     kind = "".join(path.suffixes[-2:]).lower() if path.suffix == ".gz" else path.suffix.lower()
@@ -50,6 +54,8 @@ def load_recording(path: Path, dataset: str = "", scale: float = 1.0) -> NDArray
         raise RecordingError(f"{path.name}: {kind or 'no'} ending is not known; use {', '.join(_READERS)}")
     try:
         array = reader(path, dataset)
+    except (BadZipFile, EOFError, zlib.error) as error:
+        raise RecordingError(f"{path.name} is damaged or cut short ({error}); copy it again") from error
     except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
         raise RecordingError(f"{path.name} cannot be read: {error}") from error
     return _shaped(array, path.name, scale)
@@ -184,4 +190,10 @@ def _shaped(array: NDArray[Any], name: str, scale: float) -> NDArray[np.float32]
             f"{name} has shape {array.shape}; a recording is [snapshot,] sample [, axis] "
             f"with {MIN_SAMPLES} samples or more"
         )
-    return np.asarray(array, np.float32) * np.float32(scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32: infinite, and told below
+        waves = np.asarray(array, np.float32) * np.float32(scale)
+    if not np.isfinite(waves).any():
+        raise RecordingError(
+            f"{name} holds no finite number in g; check the sensor that made it, and --scale if you gave one"
+        )
+    return waves

@@ -97,6 +97,19 @@ def test_a_pickled_array_is_never_loaded(tmp_path):
         load_recording(path)
 
 
+def test_what_holds_no_signal_or_is_cut_short_is_a_sentence(tmp_path):
+    path = tmp_path / "a.npz"
+    for values in (np.full(512, np.nan), np.full(512, 1e300)):
+        np.savez(path, a=values)
+        with pytest.raises(RecordingError, match="no finite number"):
+            load_recording(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RecordingError, match="cut short"):
+        load_recording(path)
+    with pytest.raises(RecordingError, match="folder"):
+        load_recording(tmp_path)
+
+
 def early(report):
     return [alarm for alarm in report.alarms if alarm.snapshot < 0.7 * report.snapshots]
 

@@ -19,6 +19,7 @@ from dashboards.spectra import (
     samples_g,
     thinned,
 )
+from dashboards.words import GAPS, called
 from features.severity import limits_of
 from ingest.contract.channels import POWER_KW, SPEED_RPM, TEMPERATURE
 from ingest.contract.plant import Machine, Plant
@@ -77,7 +78,16 @@ def trend_json(
         "low": low,
         "high": high,
         "bands": [limits.ab_mm_s, limits.bc_mm_s, limits.cd_mm_s] if limits else [],
-        "gaps": [[gap.from_ns / 1e9, gap.to_ns / 1e9, gap.n_messages, gap.reason] for gap in gaps[:200]],
+        "gaps": [
+            [
+                gap.from_ns / 1e9,
+                gap.to_ns / 1e9,
+                gap.n_messages,
+                gap.reason,
+                called(GAPS, gap.reason, language),
+            ]
+            for gap in gaps[:200]
+        ],
     }
 
 

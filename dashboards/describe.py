@@ -65,7 +65,9 @@ def because(now: MachineNow, language: Language) -> str:
 def fault(now: MachineNow, language: Language) -> str:
     """The diagnosis with its confidence."""
     judgement = now.judgement
-    if judgement is None or not judgement.fault:
+    if judgement is None:
+        return language.say(N_("unknown"))
+    if not judgement.fault:
         return language.say(N_("none"))
     named = sentence_case(called(FAULTS, judgement.fault, language))
     return f"{named} ({language.percent(judgement.confidence)})" if judgement.confidence > 0 else named

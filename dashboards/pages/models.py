@@ -20,6 +20,7 @@ from dashboards.visit import Visit, keep_session, page, visit
 from dashboards.words import channel
 from ingest.contract.actions import ActionKind, Verdict
 from ingest.contract.rows import AlarmState
+from ingest.views import AlarmView
 
 router = APIRouter()
 Found = Annotated[Visit, Depends(visit)]
@@ -66,7 +67,20 @@ def _families(found: Visit) -> tuple[Family, ...]:
     return families(folder) if folder else ()
 
 
-def _tools(found: Visit) -> dict[str, Any]:
+def _verdicts(found: Visit) -> tuple[tuple[AlarmView, ...], Counter[str]]:
+    """The newest alarms, and how often technicians gave each verdict on them."""
+    with found.house.source.reader() as reader:
+        alarms = reader.alarms(open_only=False, limit=MAX_ALARMS)
+    verdicts: Counter[str] = Counter()
+    for alarm in alarms:
+        for action in found.house.desk.about(alarm_id=alarm.alarm_id, limit=20):
+            if action.kind is ActionKind.VERDICT:
+                verdicts[str(action.values.get("verdict", ""))] += 1
+                break
+    return alarms, verdicts
+
+
+def _tools(found: Visit, verdicts: Counter[str]) -> dict[str, Any]:
     """What the templates of decisions call."""
     folder = _folder(found)
     answered = answers(folder) if folder else {}
@@ -76,20 +90,16 @@ def _tools(found: Visit) -> dict[str, Any]:
         "came": CAME,
         "check_words": lambda check: check_words(check, found.language),
         "fresh_id": lambda: secrets.token_hex(12),
+        "min_faults": MIN_FAULTS,
+        "min_reason": MIN_REASON,
+        "faults_behind": lambda family: faults_behind(family, verdicts[Verdict.CONFIRMED.value]),
     }
 
 
 @router.get("/models", include_in_schema=False)
 def models_page(found: Found) -> Response:
     """The evidence for promotion."""
-    with found.house.source.reader() as reader:
-        alarms = reader.alarms(open_only=False, limit=MAX_ALARMS)
-    verdicts: Counter[str] = Counter()
-    for alarm in alarms:
-        for action in found.house.desk.about(alarm_id=alarm.alarm_id, limit=20):
-            if action.kind is ActionKind.VERDICT:
-                verdicts[str(action.values.get("verdict", ""))] += 1
-                break
+    alarms, verdicts = _verdicts(found)
     now = read_models_now(Path(found.house.config.journal))
     running = Counter(now.judgement.model for now in found.moment.picture.machines.values() if now.judgement)
     return page(
@@ -112,10 +122,7 @@ def models_page(found: Found) -> Response:
         n_open=sum(alarm.last.state is not AlarmState.NORMAL for alarm in alarms),
         running=running.most_common(),
         min_failures=MIN_FAILURES,
-        min_faults=MIN_FAULTS,
-        min_reason=MIN_REASON,
-        faults_behind=lambda family: faults_behind(family, verdicts[Verdict.CONFIRMED.value]),
-        **_tools(found),
+        **_tools(found, verdicts),
     )
 
 
@@ -125,7 +132,8 @@ def decisions_of(found: Found, name: str) -> Response:
     family = _family(found, name)
     if not found.fragment:
         return RedirectResponse("/models", status_code=303)
-    return page(found, "model_decisions.html", one=family, **_tools(found))
+    _, verdicts = _verdicts(found)
+    return page(found, "model_decisions.html", one=family, **_tools(found, verdicts))
 
 
 @router.post("/models/{name}/{what}", include_in_schema=False)

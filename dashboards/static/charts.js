@@ -74,7 +74,7 @@
     const series = [{ label: chart.x_label, value: (_, v) => v == null ? "–" : time ? clock.format(v * 1000) : fmt(2).format(v) + (chart.kind === "waveform" ? " ms" : " Hz") }];
     const line = (label, extra) => ({ label, stroke: LINE, width: 1.5, value, spanGaps: false, points: { show: false }, ...extra });
     if (chart.kind === "waveform") series.push(line(box.dataset.sayLow, { width: 1 }), line(box.dataset.sayHigh, { width: 1 }));
-    else series.push(line(chart.label, { points: { show: chart.kind === "energy" && chart.x.length < 60, size: 6, fill: LINE } }));
+    else series.push(line(chart.label, { points: { show: (plot) => plot.data[0].length === 1 || (chart.kind === "energy" && plot.data[0].length < 60), size: 6, fill: LINE } }));
     const ghost = { stroke: "transparent", width: 0 };
     if (chart.kind === "energy" && chart.base.length) series.push(line(box.dataset.sayBaseline, { stroke: INK, dash: [6, 4] }), line(box.dataset.sayLow, ghost), line(box.dataset.sayHigh, ghost));
     if (chart.kind === "trend" && chart.low.length) series.push(line(box.dataset.sayLow, ghost), line(box.dataset.sayHigh, ghost));
@@ -83,13 +83,18 @@
     return {
       width: Math.max(240, box.clientWidth - 14), height: box.classList.contains("short") ? 190 : 260, series, bands,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), timeZone), legend: { live: true }, cursor: { drag: { x: chart.kind !== "trend", y: false } },
-      scales: { x: { time, range: (plot, low, high) => chart.kind === "energy" ? [low - 1800, high + 1800] : [low, high] }, y: { range: (plot, low, high) => range(chart, low, high) } },
+      scales: { x: { time, range: (plot, low, high) => breadth(chart, plot.data[0], low, high) }, y: { range: (plot, low, high) => range(chart, low, high) } },
       axes: [
         { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: time ? times : (_, v) => tick(v), space: wide ? 70 : 60, size: time ? 34 : 46, label: time ? undefined : chart.x_label, labelSize: 16, labelFont: "12px system-ui", font: "12px system-ui" },
         { stroke: INK, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID }, values: (_, v) => tick(v), size: 56, label: wide && chart.unit ? chart.label + ", " + chart.unit : undefined, labelSize: 20, labelFont: "12px system-ui", font: "12px system-ui" },
       ],
       hooks: { drawClear: [(plot) => under(box, plot)], draw: [(plot) => over(box, plot)], setCursor: [(plot) => speak(box, plot)] },
     };
+  }
+
+  function breadth(chart, x, low, high) {   // of a single point uPlot makes years
+    const pad = chart.kind === "energy" ? 1800 : x.length === 1 ? 60 : 0;
+    return [low - pad, (x.length === 1 ? low : high) + pad];
   }
 
   function range(chart, low, high) {
@@ -155,7 +160,8 @@
     const i = plot.cursor.idx, place = document.getElementById(box.id + "-say");
     if (i == null || document.activeElement !== box || !place) return;
     const first = plot.series[0].value(plot, plot.data[0][i]), second = plot.series[1].value(plot, plot.data[1][i]);
-    place.textContent = first + ": " + second;
+    const at = plot.data[0][i], gap = (state.chart.gaps || []).find((one) => one[0] <= at && at <= one[1]);
+    place.textContent = first + ": " + second + (gap ? " · " + box.dataset.sayGap + ": " + gap[4] : "");
   }
 
   function move(box, step) {
@@ -208,9 +214,11 @@
       image.data[at] = 245 - 230 * share; image.data[at + 1] = 246 - 221 * share; image.data[at + 2] = 247 - 218 * share; image.data[at + 3] = 255;
     }));
     context.putImageData(image, 0, 0);
+    const scale = document.createElement("div"); scale.className = "heat-scale"; scale.setAttribute("aria-hidden", "true");
+    for (let i = 0; i <= 4; i++) { const mark = document.createElement("span"); mark.textContent = fmt(0).format(chart.max_hz * i / 4) + (i === 4 ? " Hz" : ""); scale.append(mark); }
     const note = document.createElement("p"); note.className = "chart-note";
-    note.textContent = chart.when[0] + " – " + chart.when[chart.when.length - 1] + " · 0–" + fmt(0).format(chart.max_hz) + " Hz · max " + fmt(4).format(chart.top_g) + " g";
-    box.append(canvas, note);
+    note.textContent = chart.when[0] + " – " + chart.when[chart.when.length - 1] + " · max " + fmt(4).format(chart.top_g) + " g";
+    box.append(canvas, scale, note);
   }
 
   function scan() { for (const box of document.querySelectorAll("[data-chart]")) if (!made.has(box)) load(box); for (const box of [...made.keys()]) if (!box.isConnected) made.delete(box); }

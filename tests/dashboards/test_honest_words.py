@@ -43,6 +43,10 @@ def test_a_machine_that_stands_still_has_no_risk_and_no_colour(machine: Machine)
     assert live_words(runs, EN)["risk"] == "100\u00a0%"
 
 
+def test_a_machine_that_never_spoke_has_no_clean_bill(machine: Machine) -> None:
+    assert live_words(MachineNow(machine, None), EN)["fault"] == "unknown"
+
+
 def test_a_limit_that_is_reached_is_named() -> None:
     reached = RemainingLife(0.0, 0.0, 0.0, 0.9)
     assert life(reached, EN) == "none left"

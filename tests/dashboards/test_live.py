@@ -171,7 +171,7 @@ def test_the_interface_gives_charts_with_gaps_left_open(screens: Any) -> None:
     trend = client.get("/api/machines/pump-001/trend?column=velocity_rms_mm_s&hours=1").json()
     assert trend["bands"] == [1.4, 2.8, 4.5]
     assert len(trend["x"]) == len(trend["y"]) == 31
-    assert trend["gaps"][0][2] == 7
+    assert trend["gaps"][0][2:] == [7, "outbox_full", "kotak keluar penuh, yang terlama dibuang"]
     assert client.get("/api/machines/pump-001/trend?column=password").status_code == 404
     spectrum = client.get("/api/machines/pump-001/spectrum?kind=envelope").json()
     assert [line["code"] for line in spectrum["lines"]] == ["1x", "bpfo", "bpfi", "bsf", "ftf"]

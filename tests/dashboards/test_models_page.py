@@ -107,6 +107,9 @@ def test_the_page_waits_for_the_answer_and_then_shows_it(models: Screens, tmp_pa
     assert "hx-trigger" not in told
     assert "the gate did not pass" in told
     assert "Confirmed failures: 3, at least 5 needed" in told
+    assert 'action="/models/bearings/refuse"' in told, "with the answer comes the next choice"
+    assert "being carried out" in waiting
+    assert "being carried out" not in told
     assert WHY in models.client.get("/audit").text
 
 

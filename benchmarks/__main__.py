@@ -28,6 +28,7 @@ class Entry:
 BENCHMARKS: dict[str, Entry] = {
     "features": Entry("the kernel against the FFT's own rate and other extractors", (), ("--no-peers",)),
     "diagnosis": Entry("faults named on recordings with known faults", needs_data=True),
+    "envelope_bands": Entry("a band searched per machine against the stream's fixed one", needs_data=True),
     "online": Entry("online models, rows a second"),
     "detection": Entry("detection and remaining life beside published references", needs_data=True),
     "pipeline": Entry(

@@ -37,7 +37,10 @@ DEMO_FATIGUE = {"gap_s": 5, "per_hour": 60, "quiet_after_veto_s": 8, "dedup_s": 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """What to show. faulty: which machine fails; onset_s, growth_s: of its fault; ports: 0 = a free one."""
+    """What to show. faulty: which machine fails; onset_s, growth_s: of its fault; ports: 0 = a free one.
+
+    is_passing: the data folder was made for this run alone.
+    """
 
     data: Path
     n_machines: int = 20
@@ -50,6 +53,7 @@ class DemoRequest:
     screens_port: int = 0
     control_port: int = 0
     page_port: int = 0
+    is_passing: bool = False
 
 
 @dataclass(slots=True)
@@ -228,7 +232,7 @@ def _prepared(request: DemoRequest, layout: Layout, lock: int) -> Demo:
         stream={"profile": "demo"},
         fatigue=DEMO_FATIGUE,
     )
-    supervisor = Supervisor(layout.logs, (lock,))
+    supervisor = Supervisor(layout.logs, (lock,), layout.root if request.is_passing else None)
     return Demo(request, supervisor, house, plant_file, Clerk(supervisor, layout, plant_path), lock)
 
 

@@ -44,7 +44,10 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """What to send. None is left to the recording. baseline: first snapshots, taken as healthy."""
+    """What to send. None is left to the recording. baseline: first snapshots, taken as healthy.
+
+    is_passing: the data folder was made for this run alone.
+    """
 
     path: Path
     data: Path
@@ -57,6 +60,7 @@ class ReplayRequest:
     bearing: str = ""
     baseline: int = 100
     kills: tuple[Kill, ...] = ()
+    is_passing: bool = False
 
 
 def plant_text(request: ReplayRequest) -> str:
@@ -99,7 +103,8 @@ class Replay:
 
     def __post_init__(self) -> None:
         self.layout = Layout(make_folder(self.request.data).resolve())
-        self.supervisor = Supervisor(self.layout.logs)
+        passing = self.layout.root if self.request.is_passing else None
+        self.supervisor = Supervisor(self.layout.logs, passing=passing)
 
     def run(self) -> dict[str, Any]:
         """Send the recording and count. Raises StartError, PersonError."""

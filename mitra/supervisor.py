@@ -74,11 +74,12 @@ class _Running:
 class Supervisor:
     """Owns child processes. Their output goes to `<logs>/<name>.log`, which is bounded.
 
-    keep: descriptors that stay open until the last process has ended, even when this one is killed.
+    keep: descriptors that stay open until the last process has ended, even when this one is killed; passing:
+    a folder made for this run alone, which its owner removes at the end, and the watchman if that is killed.
     """
 
-    def __init__(self, logs: Path, keep: tuple[int, ...] = ()) -> None:
-        self._logs, self._keep = logs, keep
+    def __init__(self, logs: Path, keep: tuple[int, ...] = (), passing: Path | None = None) -> None:
+        self._logs, self._keep, self._passing = logs, keep, passing
         self._news = -1
         self._watchman: subprocess.Popen[bytes] | None = None
         self._running: dict[str, _Running] = {}
@@ -190,7 +191,7 @@ class Supervisor:
         news, self._news = os.pipe()
         with (self._logs / "watchman.log").open("ab") as output:
             self._watchman = subprocess.Popen(
-                (sys.executable, "-m", "mitra.watchman"),
+                (sys.executable, "-m", "mitra.watchman", *([str(self._passing)] if self._passing else [])),
                 stdin=news,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -5,13 +5,14 @@ of that file is the news. Every process writes its pid there itself before it be
 (`announced`), so that none is missed, whenever the supervisor dies. Parent-death signals are no way: Linux
 sends them when the *thread* that started a process ends. Files that the supervisor hands down, as the lock of
 the data folder, stay open until the last process has ended: no second plant starts beside the remains of the
-first.
+first. A folder that was made for this run alone (`python -m mitra.watchman FOLDER`) goes with them.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -92,11 +93,14 @@ def end(held: Iterable[Held], grace_s: float = GRACE_S) -> None:
 
 
 def main() -> int:
-    """Watch, then end what is left."""
+    """Watch, then end what is left; and when something was, remove the folder that nobody else will."""
     left = watch(sys.stdin.fileno())
     if left:
         sys.stderr.write(f"orphaned pids={[one.pid for one in left]}: their supervisor is gone\n")
     end(left)
+    if left:
+        for folder in sys.argv[1:]:
+            shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 

@@ -75,6 +75,7 @@ def demo(
             screens_port=screens_port,
             control_port=control_port,
             page_port=page_port,
+            is_passing=data is None,
         )
         running = prepare(request)
         script = Script(running.house, running.runs) if script_technician else None
@@ -125,6 +126,7 @@ def _welcome(running: Demo) -> None:
     out.print(f"approvals  {urls['approvals']}", highlight=False)
     err.print(
         "The watched machine's fault begins about a minute after the start and grows for two.\n"
-        "Follow its alarm, then log in to the approvals as Sari or Budi (demo keys) and decide."
+        "Follow its alarm, then log in to the approvals as Sari or Budi (demo keys) and decide.",
+        soft_wrap=True,
     )
     err.print("Ctrl-C stops everything.")

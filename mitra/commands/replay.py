@@ -69,6 +69,7 @@ def replay(
             bearing=bearing,
             baseline=baseline,
             kills=parse_kills(kill or []),
+            is_passing=data is None,
         )
         try:
             with err.status("starting") as status:

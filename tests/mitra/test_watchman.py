@@ -26,7 +26,7 @@ folder = Path(sys.argv[1])
 lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
 import fcntl
 fcntl.flock(lock, fcntl.LOCK_EX)
-supervisor = Supervisor(folder / "logs", (lock,))
+supervisor = Supervisor(folder / "logs", (lock,), folder if "passing" in sys.argv else None)
 for name in ("first", "second"):
     code = "import os, signal, sys, time; "
     code += f"signal.signal(signal.SIGTERM, {sys.argv[2]}); print('on', flush=True);"
@@ -49,9 +49,10 @@ def runs(pid: int) -> bool:
 class Supervised:
     """A process with a supervisor and two programs, to be killed."""
 
-    def __init__(self, folder: Path, on_term: str = "signal.SIG_DFL") -> None:
+    def __init__(self, folder: Path, on_term: str = "signal.SIG_DFL", *more: str) -> None:
         self.folder = folder
-        self.process = subprocess.Popen((sys.executable, "-c", SUPERVISOR, str(folder), on_term), cwd=ROOT)
+        command = (sys.executable, "-c", SUPERVISOR, str(folder), on_term, *more)
+        self.process = subprocess.Popen(command, cwd=ROOT)
         assert until(lambda: all("on" in self.log(name) for name in ("first", "second")))
 
     def log(self, name: str) -> str:
@@ -89,7 +90,7 @@ def supervised(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
 
     yield make
     for one in made:
-        pids = one.pids
+        pids = one.pids if one.folder.exists() else []
         one.kill()
         for pid in pids:
             if runs(pid):
@@ -114,6 +115,16 @@ def test_what_a_killed_supervisor_has_started_ends_and_only_then_is_the_folder_f
     assert until(lambda: not any(map(runs, pids)))
     assert held.lock_is_free()
     assert "orphaned" in held.log("watchman")
+
+
+def test_a_folder_made_for_one_run_goes_when_its_supervisor_is_killed(
+    supervised: Callable[..., Supervised], tmp_path: Path
+) -> None:
+    held = supervised("signal.SIG_DFL", "passing")
+    pids = held.pids
+    held.kill()
+    assert until(lambda: not any(map(runs, pids)))
+    assert not tmp_path.exists()
 
 
 def test_what_was_started_again_is_known_too(supervised: Callable[..., Supervised]) -> None:

@@ -9,58 +9,15 @@ from typing import Final
 
 import msgspec
 
+from ingest.contract.models_now import MODELS_FILE, Drifted, Live, ModelsNow, PanelNow, parse_models_now
 from mitra.live_models import LiveModels
 from models.online.panel import progress
 from models.online.panel_memory import STATISTICS
-from models.online.side_by_side import Agreement
 from models.state import StreamState
 
+__all__ = ["EVERY_S", "MODELS_FILE", "ModelsFile", "models_now", "read_models"]
+
 EVERY_S: Final = 60.0
-MODELS_FILE: Final = "models.json"
-
-
-class PanelNow(msgspec.Struct, frozen=True):
-    """warm_up: 0 to 1, 1 once it may speak, -1 where there are no two quantities to relate; values: each
-    statistic over its threshold.
-    """
-
-    machine: str
-    warm_up: float
-    stands: bool
-    values: dict[str, float]
-
-
-class Live(msgspec.Struct, frozen=True):
-    """A batch model that scores the stream. alias: champion (it speaks) or challenger (it is recorded)."""
-
-    model: str
-    alias: str
-
-
-class Drifted(msgspec.Struct, frozen=True):
-    """A level that has changed for good: a question to a person. feature: score, health or a quantity."""
-
-    time_ns: int
-    machine: str
-    feature: str
-    before: float
-    after: float
-
-
-class ModelsNow(msgspec.Struct, frozen=True):
-    """The whole file.
-
-    detectors: of the panel; refused: why a model does not judge, in words; agreement: champion and challenger
-    side by side, newest 31 days.
-    """
-
-    time_ns: int
-    detectors: tuple[str, ...]
-    panel: tuple[PanelNow, ...]
-    live: tuple[Live, ...]
-    refused: tuple[str, ...]
-    agreement: Agreement | None
-    drift: tuple[Drifted, ...]
 
 
 def models_now(state: StreamState, live: LiveModels, time_ns: int) -> ModelsNow:
@@ -89,8 +46,8 @@ def models_now(state: StreamState, live: LiveModels, time_ns: int) -> ModelsNow:
 def read_models(path: Path) -> ModelsNow | None:
     """The newest file; None before the first, or when it is of another version."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ModelsNow)
-    except (OSError, msgspec.DecodeError):
+        return parse_models_now(path.read_bytes())
+    except OSError:
         return None
 
 

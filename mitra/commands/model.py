@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
+from ingest.contract.models_now import MODELS_FILE, Agreement
 from mitra.commands.model_export import export
 from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json, say_table
 from mitra.decisions import ask_gate, carry_out
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
-from mitra.models_file import MODELS_FILE, read_models
-from models.online.side_by_side import Agreement
+from mitra.models_file import read_models
 from models.registry import GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
 from models.training import card, gate_lines
 

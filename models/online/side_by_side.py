@@ -8,23 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from ingest.contract.models_now import Agreement
+
 DAY_NS: Final = 24 * 3600 * 10**9
 MAX_DAYS: Final = 31
 PERSIST_WORDS: Final = 3
 """An alarm is as many strange words in a row, as in a replay (`models.training.replay`)."""
 SEEN, CHAMPION, CHALLENGER = 1, 2, 4
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """Machine-days on which both had a word, and those with an alarm of both or of one alone."""
-
-    champion: str
-    challenger: str
-    days: int
-    both: int
-    only_champion: int
-    only_challenger: int
 
 
 @dataclass(slots=True)

@@ -232,6 +232,28 @@ REFUSALS: dict[str, str] = {
     "void": N_("values that nobody can name before the gateway's birth"),
 }
 """Why a message was not taken, as the journal counts it under `refused_`."""
+COUNTERS: dict[str, str] = {
+    "batches": N_("batches stored"),
+    "births": N_("gateways and machines that introduced themselves"),
+    "deaths": N_("gateways and machines that signed off or were cut off"),
+    "duplicates": N_("messages sent twice, stored once"),
+    "duplicates_resent": N_("messages sent twice without a key, stored once"),
+    "gap_records": N_("gap records received"),
+    "gaps_of_silence": N_("gaps because nothing came"),
+    "ignored_commands": N_("commands of other hosts, ignored"),
+    "ignored_deaths": N_("farewells of earlier connections, ignored"),
+    "quarantined": N_("messages set aside because of a clock"),
+    "released": N_("messages taken back from there"),
+    "sequence_gaps": N_("gaps in the sequence of a gateway"),
+    "states": N_("notices of hosts"),
+    "stored_advice": N_("advice of the models stored"),
+    "stored_alarm_changes": N_("steps of alarms stored"),
+    "stored_gaps": N_("gaps stored"),
+    "stored_messages": N_("messages stored"),
+    "stored_rows": N_("feature rows stored"),
+    "thinned_messages": N_("messages that lost their waveforms"),
+}
+"""What the journal counts besides refusals."""
 
 
 def called(table: dict[str, str], code: str, language: Language) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from dashboards.language import Language
 from dashboards.visit import commands
-from dashboards.words import GAPS, PRIORITIES, PRIORITY_LETTER, REFUSALS, called
+from dashboards.words import COUNTERS, GAPS, PRIORITIES, PRIORITY_LETTER, REFUSALS, called
 from edge import intake, outbox, place, rescue, room
 from ingest.contract.channels import THINNED_REASON
 
@@ -49,6 +49,15 @@ def test_every_reason_why_a_message_is_refused_has_words() -> None:
     assert codes - TOLD_TO_AN_EDGE <= set(REFUSALS)
     for code in REFUSALS:
         assert called(REFUSALS, code, ID) != called(REFUSALS, code, EN)
+
+
+def test_everything_that_the_journal_counts_has_words() -> None:
+    counted = quoted(r'(?:self\._count|Counted)\("([a-z_]+)"\)') | quoted(r'\("(stored_[a-z_]+)", len')
+    counted = {name for name in counted if not name.startswith("refused_")}
+    assert {"births", "duplicates", "stored_rows"} <= counted
+    assert counted <= set(COUNTERS)
+    for code in COUNTERS:
+        assert called(COUNTERS, code, ID) != called(COUNTERS, code, EN)
 
 
 @pytest.mark.parametrize(

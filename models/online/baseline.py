@@ -243,6 +243,14 @@ def is_still(mem: Memory, tab: Tables, m: int, r: int, x: Floats) -> bool:
 
 
 @compiled
+def _move_along(mem: Memory, m: int, r: int, s: int, step: Floats, moves: float) -> None:
+    """Carry mean and anchor with the regime's mean operating point: another load is no rise since warm-up."""
+    along = moves * (mem.slope[m, s, 0] * step[0] + mem.slope[m, s, 1] * step[1])
+    mem.mean[m, r, s] += along
+    mem.anchor[m, r, s] += along
+
+
+@compiled
 def learn_slots(
     mem: Memory,
     tab: Tables,
@@ -255,15 +263,23 @@ def learn_slots(
     trust: float,
     judged: bool,
 ) -> None:
-    """Move the baseline toward this row. trust: 0 (a sick machine must not teach us health) to 1."""
+    """Move the baseline toward this row. trust: 0 (a sick machine must not teach us health) to 1.
+
+    A mean is what is expected at the regime's mean operating point. `learn_point` moves that point after this
+    row; the mean moves with it along the slopes. Without this a slow ramp leaves the mean behind, and the
+    slopes grow to make up for it: twice too steep after twenty minutes.
+    """
     g0, g1 = _gain(mem, m, step, trust)
+    moves = trust / (min(mem.point[m, r, POINT_ROWS], memory) + 1.0)
     floor_var = 0.5 * dia.smoothing / (2.0 - dia.smoothing)
     for s in range(x.shape[0]):
         if tab.component[s] < 0:
             break
-        if math.isnan(x[s]):
-            continue
         count = mem.rows[m, r, s]
+        if math.isnan(x[s]):
+            if count > 0.0:
+                _move_along(mem, m, r, s, step, moves)
+            continue
         rate = trust / (min(count, memory) + 1.0)
         d = x[s] - mem.mean[m, r, s] - mem.slope[m, s, 0] * step[0] - mem.slope[m, s, 1] * step[1]
         if count >= MIN_ROWS:
@@ -272,6 +288,7 @@ def learn_slots(
             mem.slope[m, s, 0] += g0 * d
             mem.slope[m, s, 1] += g1 * d
         mem.mean[m, r, s] += rate * d
+        _move_along(mem, m, r, s, step, moves)
         mem.var[m, r, s] = (1.0 - rate) * (mem.var[m, r, s] + rate * d * d)
         mem.rows[m, r, s] = count + trust
         if count < dia.warmup_rows:

@@ -8,6 +8,7 @@ import pytest
 
 from ingest.contract.plant import Plant
 from ingest.contract.rows import FeatureRow
+from models.online.baseline import LOAD_UNIT
 from models.stream import Settings, judge, new_state
 
 NAMES = ("x.rms_g", "x.velocity_rms_mm_s", "x.vane_g", "Temperature/winding.rise_c", "Power/Active", "State")
@@ -75,3 +76,26 @@ def test_a_fault_is_seen_in_a_machine_that_changes_over(works):
     assert alarms[0].event == "raised"
     assert alarms[0].time_ns < (1_000 + len(loads) - 420 + 30) * SECOND
     assert judgements[-120].condition.value == "alarm"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_load_that_rises_slowly_and_falls_again_is_no_fault(works, seed):
+    low, high, ramp_rows = 0.72, 1.0, 1_800
+    up = np.linspace(low, high, ramp_rows)
+    state, judgements, alarms = said(works, days(np.concatenate([up, up[::-1]]), seed=seed))
+    assert alarms == []
+    assert {one.condition.value for one in judgements} <= {"learning", "normal"}
+    # What the model learnt of the load is what the machine does: it once made up for a mean left behind.
+    true_nepers = np.log((0.02 + 0.1 * high) / (0.02 + 0.1 * low))
+    full_kw = FULL_KW if works.machine[0].rated_power_kw else state.memory.regime[0, 0, 1]
+    steps = FULL_KW * 0.7 * (high - low) / full_kw / LOAD_UNIT
+    assert steps * state.memory.slope[0, 0, 1] == pytest.approx(true_nepers, rel=0.2)
+
+
+def test_a_fault_that_comes_while_the_load_falls_is_still_seen(works):
+    up = np.linspace(0.72, 1.0, 1_800)
+    gain = np.ones(3_600)
+    gain[-600:] = 1.5
+    _, _, alarms = said(works, days(np.concatenate([up, up[::-1]]), gain))
+    assert alarms[0].event == "raised"
+    assert alarms[0].time_ns < (1_000 + 3_000 + 30) * SECOND

@@ -19,7 +19,7 @@ def test_proposal_flood_of_10000_requests_in_an_hour_shows_at_most_6(tmp_path: P
             plant.pass_time(90)
             seen |= {d.row.id for d in plant.service.desks[SITE].listing(is_open=True) if d.row.shown}
             for detail in plant.service.desks[SITE].listing(is_open=True):
-                person = plant.service.desks[SITE].roster()[0]  # type: ignore[index]
+                person = plant.service.desks[SITE].roster()[0]
                 plant.service.desks[SITE].reject(detail.row.id, person, "flooded")
     assert 1 <= len(seen) <= 6
     assert plant.all_run()

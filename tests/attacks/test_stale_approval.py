@@ -43,7 +43,7 @@ def test_stale_approval_is_refused_by_control_too(plant: WholePlant) -> None:
     assert getattr(answer, "reason", "") == "expired"
 
 
-def _person(plant: WholePlant, name: str):  # type: ignore[no-untyped-def]
+def _person(plant: WholePlant, name: str):
     persons = plant.service.desks["plant-1"].roster()
     assert isinstance(persons, tuple)
     return next(one for one in persons if one.id == name)

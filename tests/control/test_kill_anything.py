@@ -165,7 +165,7 @@ def walk(plant: FusedPlant, machine: str, people: tuple[str, ...]) -> str | None
     for _ in range(3):
         plant.survive(lambda: plant.pass_time(2))
     for data in plant.caught:
-        plant.survive(lambda data=data: plant.actuator.on_message(Leaf.ENVELOPE, data))  # type: ignore[misc]
+        plant.survive(lambda data=data: plant.actuator.on_message(Leaf.ENVELOPE, data))
         plant.survive(lambda: plant.pass_time(2))
     plant.survive(lambda: plant.pass_time(1_000))
     return proposal
@@ -244,7 +244,7 @@ def test_a_broker_that_dies_with_any_message_never_stops_unapproved(
         folder = tmp_path / f"{step}-{twice}"
         folder.mkdir()
         plant = FusedPlant(folder)
-        plant.pump = lossy(plant, step, twice=twice)  # type: ignore[method-assign]
+        plant.pump = lossy(plant, step, twice=twice)
         proposal = walk(plant, machine, people)
         check(plant, proposal, enough=enough)
         plant.service.close()
@@ -295,7 +295,7 @@ class Anything(RuleBasedStateMachine):
         found = self.plant.service.desks[SITE].listing(is_open=True)
         if found:
             detail = found[which % len(found)]
-            person = next(p for p in self.plant.service.desks[SITE].roster() if p.id == "dewi")  # type: ignore[union-attr]
+            person = next(p for p in self.plant.service.desks[SITE].roster() if p.id == "dewi")
             desk = self.plant.service.desks[SITE]
             self.plant.survive(lambda: desk.reject(detail.row.id, person, "because"))
 

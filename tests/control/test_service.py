@@ -85,7 +85,7 @@ def test_time_out_means_no_command(plant: WholePlant) -> None:
 
 def test_without_a_ticket_nobody_is_asked(plant: WholePlant) -> None:
     plant.settings = plant.settings
-    plant.actuator.on_message = lambda leaf, data: None  # type: ignore[method-assign]
+    plant.actuator.on_message = lambda leaf, data: None
     plant.request("fan-1")
     budi = plant.technician("budi")
     (shown,) = budi.proposals()

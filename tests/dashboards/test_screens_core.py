@@ -196,7 +196,7 @@ def test_paths_are_relative_to_the_file_and_the_value_is_frozen() -> None:
     config = parse_config("plant = 'p'\njournal = 'j'\ndesk = '/d'", Path("/etc/mitra"))
     assert (config.plant, config.desk, config.history_dir) == ("/etc/mitra/p", "/d", "")
     with pytest.raises(AttributeError):
-        config.port = 1  # type: ignore[misc]
+        config.port = 1
     assert ScreensConfig(plant="", journal="", desk="", public_url="https://plant.example/").secure
 
 
@@ -262,7 +262,7 @@ def test_the_registry_is_read_as_files_and_a_changed_file_is_broken(tmp_path: Pa
     lines = [msgspec.json.encode(event(step, n)).decode() for step, n in (("first", 1), ("challenge", 2))]
     (tmp_path / "history.jsonl").write_text("\n".join(lines))
     (family,) = families(tmp_path)
-    assert (family.champion.version, family.challenger.version) == (1, 2)  # type: ignore[union-attr]
+    assert (family.champion.version, family.challenger.version) == (1, 2)
     figure = metric(family.champion, "recall", "")
     assert figure is not None
     assert figure.count == 12

@@ -140,11 +140,11 @@ class Client:
             assert self.ready.wait(WAIT_S)
 
     def _on_connect(self, _c: object, _u: object, _f: object, reason: object, _p: object) -> None:
-        self.accepted = not reason.is_failure  # type: ignore[attr-defined]
+        self.accepted = not reason.is_failure
         self.connected.set()
 
     def _on_subscribe(self, _c: object, _u: object, _m: object, reasons: list[object], _p: object) -> None:
-        self.refused = [reason.is_failure for reason in reasons]  # type: ignore[attr-defined]
+        self.refused = [reason.is_failure for reason in reasons]
         self.ready.set()
 
     def say(self, topic: str, body: bytes) -> None:

@@ -26,7 +26,7 @@ def asked(send: Send) -> AcquireRequest:
 
 
 def acquire(**policy: object) -> Acquire:
-    return Acquire("plant-1", lambda _machine: "gw-1", AcquirePolicy(**policy))  # type: ignore[arg-type]
+    return Acquire("plant-1", lambda _machine: "gw-1", AcquirePolicy(**policy))
 
 
 def test_more_is_asked_for_once_renewed_while_it_lasts_and_ended_after() -> None:

@@ -110,7 +110,7 @@ def test_an_edge_is_never_told_of_what_is_only_on_its_way_to_the_disk(
 
 
 def told(sent: list[Send]) -> list[Committed]:
-    found = [read_committed(read_payload(one.payload)) for one in sent if "/NCMD/" in one.topic]  # type: ignore[arg-type]
+    found = [read_committed(read_payload(one.payload)) for one in sent if "/NCMD/" in one.topic]
     return [one for one in found if isinstance(one, Committed)]
 
 

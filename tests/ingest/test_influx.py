@@ -112,7 +112,7 @@ def stub() -> Iterator[str]:
 
 
 def influx(url: str, **more: object) -> Influx:
-    return Influx(url, "token", "plant", "mitra", every_s=0.02, longest_wait_s=0.1, **more)  # type: ignore[arg-type]
+    return Influx(url, "token", "plant", "mitra", every_s=0.02, longest_wait_s=0.1, **more)
 
 
 def test_rows_are_followed_once_over_restarts_and_outages(tmp_path: Path, stub: str) -> None:

@@ -57,13 +57,13 @@ def judgement(of: Message, condition: Condition = Condition.NORMAL) -> Judgement
 
 def intake(*messages: Message, **more: object) -> Intake:
     last = messages[-1].time_ns if messages else 0
-    batch = Batch(last + 5, messages, more.pop("gaps", ()), more.pop("actions", ()))  # type: ignore[arg-type]
-    return Intake(batch, tuple(one.time_ns + 3 for one in messages), **more)  # type: ignore[arg-type]
+    batch = Batch(last + 5, messages, more.pop("gaps", ()), more.pop("actions", ()))
+    return Intake(batch, tuple(one.time_ns + 3 for one in messages), **more)
 
 
 def outputs(*messages: Message, **more: object) -> Outputs:
     judged = tuple(judgement(one) for one in messages)
-    return Outputs(tuple(row(one) for one in messages), **{"judgements": judged, **more})  # type: ignore[arg-type]
+    return Outputs(tuple(row(one) for one in messages), **{"judgements": judged, **more})
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_what_is_told_as_stored_survives_a_power_cut(journal: Journal) -> None:
 def test_a_transaction_that_fails_stores_nothing(journal: Journal) -> None:
     good, bad = message(1), message(2, "pump-2")
     journal.commit(intake(good), outputs(good))
-    twice = Outputs((row(bad),), advice=(object(),))  # type: ignore[arg-type]
+    twice = Outputs((row(bad),), advice=(object(),))
     with pytest.raises(AttributeError):
         journal.commit(intake(bad), twice)
     journal.commit(intake(bad), outputs(bad))

@@ -114,7 +114,7 @@ class Edge:
         found = -1
         for topic, raw in self.heard:
             if "/NCMD/" in topic:
-                committed = read_committed(read_payload(raw))  # type: ignore[arg-type]
+                committed = read_committed(read_payload(raw))
                 if isinstance(committed, Committed):
                     found = committed.through
         return found
@@ -136,7 +136,7 @@ class Analytics:
             server.port,
             user,
             server.secret.get("ingest", ""),
-            version=server.version,  # type: ignore[arg-type]
+            version=server.version,
         )
         self.link = Link(broker, host, "mitra-host")
         self.inbox = Inbox(host, Gate(self.journal), self.journal, publish=self.link.publish)

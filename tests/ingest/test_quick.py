@@ -37,7 +37,7 @@ def messages(draw: st.DrawFn) -> Message:
         Waveform(
             axis,
             SAMPLES * 2,
-            TYPES[axis],  # type: ignore[arg-type]
+            TYPES[axis],
             draw(st.sampled_from([1000.0, 25_600.5])),
             draw(st.sampled_from([0.001, 1.0])),
             draw(times),

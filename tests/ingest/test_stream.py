@@ -71,7 +71,7 @@ class Plant:
             self.journal,
             publish=self.sent.append,
             desk=self.desk,
-            policy=InboxPolicy(**policy),  # type: ignore[arg-type]
+            policy=InboxPolicy(**policy),
         )
         snapshots: Snapshots[State] = Snapshots(
             folder / "snapshots",
@@ -118,7 +118,7 @@ class Plant:
         for send in reversed(self.sent):
             if "/NCMD/" in send.topic:
                 payload = read_payload(send.payload)
-                found = read_committed(payload)  # type: ignore[arg-type]
+                found = read_committed(payload)
                 if isinstance(found, Committed):
                     return found
         return None

@@ -39,7 +39,7 @@ def test_a_reason_is_whole_sentences_without_names_of_columns(language: str) -> 
     request = asked(language)
     reason = str(request["reason"])
     title = {"en": "Why", "id": "Alasan"}[language]
-    both = request["evidence"]["facts"]  # type: ignore[index]
+    both = request["evidence"]["facts"]
     assert len(both) == 2 * len(EVIDENCE), "everybody reads why in their own language"
     facts = [one["value"] for one in both if one["name"].startswith(title)]
     assert len(facts) == len(EVIDENCE)

@@ -18,7 +18,7 @@ DAYS = 60
 
 
 def members() -> list[Member]:
-    def maker(kind: str, seed: int):  # type: ignore[no-untyped-def]
+    def maker(kind: str, seed: int):
         return lambda faults: MachineModel(kind, 75.0, 1480.0, seed=seed, faults=faults)
 
     return [

@@ -27,7 +27,7 @@ MECHANICAL = sorted(set(FaultKind) - SENSOR_FAULTS)
 def machine(fault: FaultKind | None = None, severity: float = 1.0, **options: object) -> MachineModel:
     kind = next(name for name in ("pump", "gearbox") if fault is None or can_have(name, fault))
     faults = () if fault is None else (Fault(fault, T0 - 100 * SECOND, 1.0, severity),)
-    return MachineModel(kind, 75.0, 1480.0, seed=5, faults=faults, pattern=ALWAYS, **options)  # type: ignore[arg-type]
+    return MachineModel(kind, 75.0, 1480.0, seed=5, faults=faults, pattern=ALWAYS, **options)
 
 
 def spectrum(block: Block) -> tuple[np.ndarray, np.ndarray]:

@@ -74,7 +74,7 @@ def test_names_come_in_both_languages() -> None:
 
 def test_shifts_are_named_in_the_plants_language_and_machines_work_in_them() -> None:
     for language, names in (("id", {"pagi", "siang", "malam"}), ("en", {"morning", "afternoon", "night"})):
-        plant = plant_of(replace(DEMO, language=language))  # type: ignore[arg-type]
+        plant = plant_of(replace(DEMO, language=language))
         assert {shift.name for shift in plant.shift} == names
         worked = {name for machine in plant.machine for name in machine.sensor.get("shifts", ())}
         assert worked

@@ -72,7 +72,7 @@ def host() -> Host:
 
 
 def values(events: list[object]) -> list[float]:
-    return [event.content.scalars[0].value for event in events if isinstance(event, Telemetry)]  # type: ignore[union-attr]
+    return [event.content.scalars[0].value for event in events if isinstance(event, Telemetry)]
 
 
 # -- order ---------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_names_that_differ_in_case_are_different_metrics(host: Host) -> None:
     """tck-id-case-sensitivity-metric-names"""
     one = host.receive(*ddata(2, 1.0, "Power/Active"), NOW)
     two = host.receive(*ddata(3, 2.0, "power/active"), NOW)
-    names = [event.content.scalars[0].channel for event in (*one, *two) if isinstance(event, Telemetry)]  # type: ignore[union-attr]
+    names = [event.content.scalars[0].channel for event in (*one, *two) if isinstance(event, Telemetry)]
     assert names == ["Power/Active", "power/active"]
 
 

@@ -134,7 +134,7 @@ def test_a_device_that_comes_back_is_read_again(
 def test_every_type_is_decoded_in_both_word_orders(kind: str, order: str) -> None:
     raw = struct.pack(">" + FORMATS[kind], 77)
     words = list(struct.unpack(f">{len(raw) // 2}H", raw))
-    assert decode(words if order == "big" else words[::-1], kind, order) == 77.0  # type: ignore[arg-type]
+    assert decode(words if order == "big" else words[::-1], kind, order) == 77.0
 
 
 def test_neighbours_share_a_request_and_distant_registers_do_not(
@@ -143,7 +143,7 @@ def test_neighbours_share_a_request_and_distant_registers_do_not(
     registers = [{"channel": f"C/{a}", "address": a, "type": "float32"} for a in (0, 2, 8, 40, 150)]
     plant = plant_with(**table(1, *registers))
     sensor = build(plant, plant.machine[0], tmp_path).sensor
-    assert [(span.first, span.count) for span in sensor._spans] == [(0, 10), (40, 2), (150, 2)]  # type: ignore[attr-defined]
+    assert [(span.first, span.count) for span in sensor._spans] == [(0, 10), (40, 2), (150, 2)]
     assert spans([]) == ()
 
 

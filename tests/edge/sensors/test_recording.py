@@ -118,10 +118,10 @@ def test_times_follow_the_grid_of_snapshots_and_end_now(plant_with: MakePlant, t
     write_hdf5(tmp_path / "r.h5")
     table = {"path": "r.h5", "rate_hz": 6400.0, "period_s": 10.0}
     fast = play(sensor_of(plant_with, tmp_path, as_fast_as_possible=True, **table))
-    assert [(one[0].start_ns - T0) // SECOND for one in fast] == [-60, -50, -20, -10]  # type: ignore[union-attr]
+    assert [(one[0].start_ns - T0) // SECOND for one in fast] == [-60, -50, -20, -10]
     paced = sensor_of(plant_with, tmp_path, **table)
-    assert paced.read(T0)[0].start_ns == T0  # type: ignore[union-attr]
-    assert paced.read(T0 + 12 * SECOND)[0].start_ns == T0 + 10 * SECOND  # type: ignore[union-attr]
+    assert paced.read(T0)[0].start_ns == T0
+    assert paced.read(T0 + 12 * SECOND)[0].start_ns == T0 + 10 * SECOND
     assert paced.period_ns == 10 * SECOND
 
 

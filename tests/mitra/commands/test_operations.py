@@ -70,6 +70,6 @@ def test_a_command_of_the_document_exists_with_its_options(line: str) -> None:
             continue
         command = command_of(words[0])
         for part in leaf.split()[1:]:
-            command = command.commands[part]  # type: ignore[attr-defined]
+            command = command.commands[part]
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, line

@@ -39,7 +39,7 @@ def label(name: str, verdict: Verdict = Verdict.CONFIRMED, day: int = 0, **chang
         "by": "Siti",
         "fault": "bearing_outer" if verdict is Verdict.CONFIRMED else "",
     }
-    return Label(**{**values, **changes})  # type: ignore[arg-type]
+    return Label(**{**values, **changes})
 
 
 def verdict_action(name: str, word: str, time_ns: int = NOW, **values: str | int) -> Action:
@@ -70,7 +70,7 @@ def test_a_verdict_from_the_desk_becomes_a_label() -> None:
     )
     assert isinstance(said, Label)
     assert (said.fault, said.from_ns, said.to_ns) == ("imbalance", NOW - DAY, NOW - DAY // 2)
-    assert label_of(verdict_action("a2", "confirmed")).fault == "unknown"  # type: ignore[union-attr]
+    assert label_of(verdict_action("a2", "confirmed")).fault == "unknown"
     assert label_of(verdict_action("a3", "maybe")) == Rejected(
         "label_refused", "'maybe' is not a valid Verdict"
     )
@@ -182,7 +182,7 @@ def test_work_orders_become_labels() -> None:
         "zone": jakarta,
         "faults": {"BRG-OUT": "bearing_outer"},
     }
-    read = read_work_orders(ORDERS.splitlines(), **options)  # type: ignore[arg-type]
+    read = read_work_orders(ORDERS.splitlines(), **options)
     assert not isinstance(read, Rejected)
     assert [(one.label_id, one.verdict.value, one.fault) for one in read.labels] == [
         ("wo:1001", "confirmed", "bearing_outer"),
@@ -195,7 +195,7 @@ def test_work_orders_become_labels() -> None:
         (6, "work_order_refused"),
     ]
     assert read.labels[0].from_ns == 1_740_790_800 * 10**9  # 08:00 in Jakarta is 01:00 UTC
-    assert read_work_orders(ORDERS.splitlines(), **options) == read  # type: ignore[arg-type]
+    assert read_work_orders(ORDERS.splitlines(), **options) == read
 
 
 def test_work_orders_without_a_machine_column_are_refused() -> None:

@@ -119,7 +119,7 @@ def test_the_way_of_a_model_from_first_to_rollback(registry: Registry, signer: S
         "bearings@2": (Alias.CHALLENGER,),
     }
     registry.promote("bearings", passed(1, 2), **WHO)
-    assert registry.champion("bearings").manifest.version == 2  # type: ignore[union-attr]
+    assert registry.champion("bearings").manifest.version == 2
     registry.rollback("bearings", by="Budi", reason="false alarms on fans", now_ns=2)
     after = registry.champion("bearings")
     assert before is not None

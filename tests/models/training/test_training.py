@@ -195,9 +195,9 @@ def test_golden_stretches_train_nothing() -> None:
         poisoned[rows] = np.where(within[:, None], -1e6, poisoned[rows])
     options = {"created_ns": START, "code_version": "0.1.0", "horizon_ns": HORIZON, "golden": golden}
     confirmed = [label for label in labels if label.verdict is Verdict.CONFIRMED][:4]
-    one = train("plant", "isolation-forest", frame, confirmed, **options)  # type: ignore[arg-type]
+    one = train("plant", "isolation-forest", frame, confirmed, **options)
     other = replace(frame, values=poisoned)
-    two = train("plant", "isolation-forest", other, confirmed, **options)  # type: ignore[arg-type]
+    two = train("plant", "isolation-forest", other, confirmed, **options)
     assert np.array_equal(one.model.detector.raw(frame.values), two.model.detector.raw(frame.values))
 
 
@@ -211,15 +211,15 @@ def test_a_better_model_is_promoted_and_a_rollback_gives_the_same_bits(tmp_path:
     lessons = Lessons(frame, labels, golden_set(frame), HORIZON)
     with pytest.raises(RefusedError, match="to compare"):
         compare(registry, "plant", lessons)
-    registry.challenge("plant", 1, **who)  # type: ignore[arg-type]
+    registry.challenge("plant", 1, **who)
     before = champion_scores(registry, frame)
-    registry.challenge("plant", 2, **who)  # type: ignore[arg-type]
+    registry.challenge("plant", 2, **who)
     verdict = compare(registry, "plant", lessons)
     assert verdict.passed, verdict.failures
     assert {line["passed"] for line in gate_lines(verdict)} == {"yes"}
-    registry.promote("plant", verdict, **who)  # type: ignore[arg-type]
+    registry.promote("plant", verdict, **who)
     assert not np.array_equal(champion_scores(registry, frame), before)
-    registry.rollback("plant", **who)  # type: ignore[arg-type]
+    registry.rollback("plant", **who)
     assert np.array_equal(champion_scores(registry, frame), before)
 
 
@@ -236,7 +236,7 @@ def test_a_new_model_runs_in_the_shadow_of_the_champion(tmp_path: Path) -> None:
     lessons = Lessons(frame, labels, golden_set(frame), HORIZON)
     who = {"by": "Siti", "reason": "the weekly training", "now_ns": START, "code_version": "0.1.0"}
     for _ in range(2):
-        train_challenger(registry, signer, "plant", "pca-t2-q", lessons, **who)  # type: ignore[arg-type]
+        train_challenger(registry, signer, "plant", "pca-t2-q", lessons, **who)
     standing = registry.standing("plant")
     assert (standing.champion, standing.challenger) == (1, 2)
     report = shadow(learnt("pca-t2-q").model, learnt().model, frame)
@@ -264,7 +264,7 @@ def test_history_is_read_from_every_form(tmp_path: Path) -> None:
     np.savez(tmp_path / "history.npz", **{name: np.asarray(column) for name, column in rows.items()})
     with h5py.File(tmp_path / "history.h5", "w") as file:
         for name, column in rows.items():
-            file[name] = [str(one) for one in column] if name in ("machine", "group") else column  # type: ignore[attr-defined]
+            file[name] = [str(one) for one in column] if name in ("machine", "group") else column
     for form in ("parquet", "npz", "h5"):
         read = read_history([tmp_path / f"history.{form}"])
         assert data_hash(read, ()) == data_hash(frame, ()), form
@@ -332,7 +332,7 @@ def test_nothing_healthy_to_learn_from_is_said() -> None:
     frame, labels = plant()
     options = {"created_ns": START, "code_version": "0.1.0"}
     with pytest.raises(TrainingError, match="shorter horizon"):
-        train("plant", "isolation-forest", frame, labels, horizon_ns=400 * DAY, **options)  # type: ignore[arg-type]
+        train("plant", "isolation-forest", frame, labels, horizon_ns=400 * DAY, **options)
 
 
 def test_golden_cases_and_horizon_change_the_hash_of_the_data() -> None:
@@ -387,12 +387,12 @@ def test_too_little_to_learn_from_is_said() -> None:
     frame, labels = plant()
     options = {"created_ns": START, "code_version": "0.1.0", "horizon_ns": HORIZON}
     with pytest.raises(TrainingError, match="Confirmed faults on 0 machines"):
-        train("plant", "failure-horizon", frame, [], **options)  # type: ignore[arg-type]
+        train("plant", "failure-horizon", frame, [], **options)
     with pytest.raises(TrainingError, match="There is: isolation-forest"):
-        train("plant", "oracle", frame, labels, **options)  # type: ignore[arg-type]
+        train("plant", "oracle", frame, labels, **options)
     few = join({"pump-1": (frame.time_ns[:50], frame.columns, frame.values[:50])}, {})
     with pytest.raises(TrainingError, match="too few"):
-        train("plant", "pca-t2-q", few, [], **options)  # type: ignore[arg-type]
+        train("plant", "pca-t2-q", few, [], **options)
 
 
 def test_the_card_says_what_it_stands_on() -> None:

@@ -15,7 +15,6 @@ from edge.status import OUTBOX_NAME
 MASK = (1 << 64) - 1
 Key = tuple[str, int, int]
 _JOINED = "JOIN node ON node.id = node_id WHERE seq64 NOT NULL"
-_ROWS = f"SELECT name, boot_id, seq64 FROM feature_row {_JOINED}"
 _GAPS = f"SELECT name, boot_id, seq64, n_messages FROM gap {_JOINED}"
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
-from tuf.api.metadata import (  # type: ignore[attr-defined]
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import (
     Metadata,
     MetaFile,
     Root,
@@ -42,7 +42,6 @@ from ingest.contract.rejected import Rejected
 
 DRAFT = "draft.json"
 ROLES_ONLINE = (Snapshot.type, Timestamp.type)
-MIN_KEYS_A_PERSON = 2
 
 
 class RosterError(ValueError):
@@ -211,11 +210,6 @@ def believed(public: Path, pinned_root: Path, now: datetime) -> Trusted:
 def read_public(public: Path) -> dict[str, bytes]:
     """The roster files of a public folder, by name."""
     return {p.name: p.read_bytes() for p in sorted(public.glob("*.json")) if is_roster_file(p.name)}
-
-
-def short_of_keys(roster: Roster) -> tuple[str, ...]:
-    """Persons with a single key: one that is lost or broken would lock them out."""
-    return tuple(one.id for one in roster.persons if len(one.credentials) < MIN_KEYS_A_PERSON)
 
 
 def person(person_id: str, name: str, role: str, credentials: Sequence[Credential]) -> Person:

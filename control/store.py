@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ingest.contract.approval.messages import Approval, Receipt
 from ingest.contract.approval.states import OPEN, State, move
@@ -157,11 +158,11 @@ class Store:
         return None if found is None else int(found)
 
     def advance(
-        self, row: Row, happened: Happened, *, now: int, who: str, detail: str = "", **columns: object
+        self, row: Row, happened: Happened, *, now: int, who: str, detail: str = "", **columns: Any
     ) -> Row:
         """Move a proposal by the table of states and note it. Raises IllegalMoveError for any other pair."""
         state = move(row.state, happened)
-        moved = replace(row, state=state, closed=None if state in OPEN else now, **columns)  # type: ignore[arg-type]
+        moved = replace(row, state=state, closed=None if state in OPEN else now, **columns)
         self._db.execute(
             "UPDATE proposal SET state = ?, closed = ?, shown = ?, deadline = ?, ticket = ?, body = ?, "
             "sent_sha256 = ?, code = ? WHERE site = ? AND id = ?",
@@ -285,10 +286,10 @@ class Store:
         return [_row(one) for one in self._db.execute(_SELECT + where, values)]
 
 
-def _row(found: tuple[object, ...]) -> Row:
+def _row(found: tuple[Any, ...]) -> Row:
     values = list(found)
     values[4] = State(str(values[4]))
-    return Row(*values)  # type: ignore[arg-type]
+    return Row(*values)
 
 
 def approval_of(wire: bytes) -> Approval:

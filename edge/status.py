@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import errno
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -73,8 +70,3 @@ def read_status(folder: Path) -> Status | None:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Status)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-
-
-def to_line(fields: Mapping[str, Any]) -> str:
-    """Fields as one JSON line."""
-    return json.dumps(fields, ensure_ascii=False, default=str)

@@ -70,11 +70,6 @@ class Store:
         self._committed = [one for one in self._committed if one.boot_id != committed.boot_id]
         self._committed.append(committed)
 
-    @property
-    def has_work(self) -> bool:
-        """True when a transaction would delete something."""
-        return bool(self._committed)
-
     def commit(self, intake: Intake, hand: int, now: Now) -> tuple[Sequence[Message], Commit]:
         """One transaction of all that waits: the messages it took, and what became of them.
 

@@ -27,11 +27,6 @@ class AngularWave:
     samples: Wave
     samples_per_turn: int
 
-    @property
-    def n_turns(self) -> float:
-        """Turns that the block covers."""
-        return len(self.samples) / self.samples_per_turn
-
 
 def turns_from_pulses(times_s: Wave, pulses_per_turn: int, at_s: Wave) -> Wave:
     """Angle in turns at the times `at_s`, from rising pulse times. NaN outside the pulses.

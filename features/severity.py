@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ingest.contract.plant import Machine
 
-STANDARD = "ISO 10816-3:2009"
-
 
 class Zone(StrEnum):
     """A: as new; B: fit for long operation; C: only for a while; D: damage likely; CANNOT_JUDGE."""

@@ -229,20 +229,6 @@ class Reader:
         changes = self._all("SELECT body FROM alarm_change WHERE alarm_id = ? ORDER BY id", alarm_id)
         return AlarmHistory(_alarm(found[0]), tuple(_CHANGE(body) for (body,) in changes))
 
-    def alarm_changes(
-        self, from_ns: int = 0, to_ns: int = END_NS, limit: int = MAX_LIMIT
-    ) -> tuple[AlarmChange, ...]:
-        """Every step of every alarm in [from_ns, to_ns), oldest first: what flood metrics count."""
-        return tuple(
-            _CHANGE(body)
-            for (body,) in self._all(
-                "SELECT body FROM alarm_change WHERE time_ns >= ? AND time_ns < ? ORDER BY id LIMIT ?",
-                from_ns,
-                to_ns,
-                limit,
-            )
-        )
-
     def advice(self, limit: int = 100) -> tuple[AdviceView, ...]:
         """Stop requests, newest first."""
         return tuple(

@@ -1,4 +1,4 @@
-"""What judges the stream now: `models.json`, written beside the journal once a minute, read by the screens."""
+"""What judges the stream now: `models.json`, written beside the journal once a minute, read by screens."""
 
 from __future__ import annotations
 

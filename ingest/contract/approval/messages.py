@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.strict import (
@@ -314,10 +314,10 @@ class Envelope:
         if wrong is not None:
             return wrong
         approvals = []
-        for one in found["approvals"]:  # type: ignore[attr-defined]
-            wrong = (
-                fits(one, Approval.SHAPE) if isinstance(one, dict) else Rejected(Code.BAD_FIELD, "approvals")
-            )
+        for one in cast("list[object]", found["approvals"]):
+            if not isinstance(one, dict):
+                return Rejected(Code.BAD_FIELD, "approvals")
+            wrong = fits(one, Approval.SHAPE)
             if wrong is not None:
                 return wrong
             approvals.append(Approval(**one))

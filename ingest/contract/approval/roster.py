@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.keys import ED25519, ES256
@@ -124,7 +124,7 @@ def parse_roster(data: bytes) -> Roster | Rejected:
     if wrong is not None:
         return wrong
     persons = []
-    for one in found["persons"]:  # type: ignore[attr-defined]
+    for one in cast("list[object]", found["persons"]):
         person = _parse_person(one)
         if isinstance(person, Rejected):
             return person

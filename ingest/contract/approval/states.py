@@ -50,7 +50,6 @@ PENDING = (State.PROPOSED, State.TICKETED, State.AWAITING)
 SENT = (State.APPROVED, State.VERIFIED, State.HOLD_OFF, State.ACTUATING)
 """The edge has, or may have, the envelope: only its receipts, or their absence, move it on."""
 OPEN = frozenset(PENDING + SENT)
-FINAL = frozenset(State) - OPEN
 
 NEXT: dict[tuple[State, Event], State] = {
     (State.PROPOSED, Event.TICKET_CAME): State.TICKETED,

@@ -124,7 +124,7 @@ def is_int(low: int, high: int = SAFE_INTEGER) -> Check:
 
 def is_share(value: object) -> bool:
     """A number in [0, 1]."""
-    return type(value) in (int, float) and 0 <= value <= 1  # type: ignore[operator]
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def is_text(max_chars: int, min_chars: int = 0) -> Check:

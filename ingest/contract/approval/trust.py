@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp  # type: ignore[attr-defined]
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.roster import Roster, parse_roster

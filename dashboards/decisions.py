@@ -33,6 +33,10 @@ CHECKS: dict[str, str] = {
     "golden_accuracy": N_("Golden cases right: {0} of {1}"),
     "golden_kept": N_("No golden case lost that the champion gets right"),
     "labels_consistent": N_("Labels that look wrong: {0} %, at most {1} % allowed"),
+    "labels_unmeasured": N_(
+        "Whether labels contradict each other was not measured: confirm failures on more machines, mark what was "
+        "a false alarm, and train again"
+    ),
 }
 FIGURE = re.compile(r"\d+(?:\.\d+)?")
 

@@ -10,6 +10,7 @@ from dashboards.language import N_
 
 NS_PER_S = 1_000_000_000
 MAX_DAYS = 400
+WRONG_DAYS = N_("A period has 1 to {days} days, and its first day comes before its last.")
 PERIODS: dict[str, str] = {
     "today": N_("Today"),
     "yesterday": N_("Yesterday"),

@@ -72,7 +72,7 @@ def energy_pdf(
         "lang": language.code,
         "title": say(N_("Energy report")),
         "plant": plant,
-        "period": f"{language.day(period.first)} – {language.day(period.last)}",
+        "period": language.days(period.first, period.last),
         "figures": [
             [say(N_("Energy")), language.unit(float(report.total.kwh), "kWh", 3)],
             [say(N_("Cost")), language.money(float(report.total.cost))],

@@ -24,7 +24,7 @@ from dashboards.energy import (
 )
 from dashboards.hours import Hour
 from dashboards.language import N_
-from dashboards.period import PERIODS, Period, midnight_ns, period
+from dashboards.period import MAX_DAYS, PERIODS, WRONG_DAYS, Period, midnight_ns, period
 from dashboards.problems import Problem
 from dashboards.reports import energy_csv, energy_pdf
 from dashboards.visit import Visit, shared_page, visit
@@ -53,7 +53,7 @@ def open_books(found: Visit, key: str, first: date | None, last: date | None) ->
     try:
         asked = period(key, found.language.local(found.now_ns), house.zone, first, last)
     except ValueError as error:
-        raise Problem(422) from error
+        raise Problem(422, found.language.say(WRONG_DAYS).format(days=MAX_DAYS)) from error
     hours = house.ledger.hours(asked.from_ns, asked.to_ns)
     span_ns = (asked.from_ns, asked.to_ns)
     until_ns = min(found.now_ns, house.ledger.until_ns or found.now_ns)

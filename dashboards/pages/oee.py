@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from dashboards.hours import joined_stops
 from dashboards.oee import REASONS, Oee, Told, losses, of_machine, pareto, told
-from dashboards.period import PERIODS, Period, period
+from dashboards.period import MAX_DAYS, PERIODS, WRONG_DAYS, Period, period
 from dashboards.problems import Problem
 from dashboards.say import checked_machine, note_of, say
 from dashboards.visit import Visit, keep_session, own_path, page, visit
@@ -32,7 +32,7 @@ def reckon(
     try:
         asked = period(key, found.language.local(found.now_ns), house.zone, first, last)
     except ValueError as error:
-        raise Problem(422) from error
+        raise Problem(422, found.language.say(WRONG_DAYS).format(days=MAX_DAYS)) from error
     facts = {machine.id: machine for machine in house.plant.machine}
     hours = house.ledger.hours(asked.from_ns, asked.to_ns)
     ones = [of_machine(facts[machine], these) for machine, these in hours.items() if machine in facts]

@@ -108,3 +108,11 @@ def test_what_is_to_be_typed_is_set_apart_and_nothing_slips_through_unescaped(sc
     assert "<code>mitra audit verify</code>" in page
     assert "`" not in page
     assert "<script>" not in commands("`<script>`")
+
+
+@pytest.mark.parametrize("page", ["energy", "oee"])
+def test_days_that_cannot_be_are_refused_with_a_sentence(screens: Any, page: str) -> None:
+    screens.client.cookies.set("mitra_language", "id")
+    answer = screens.client.get(f"/{page}?first=2026-11-20&last=2026-11-01", headers={"Accept": "text/html"})
+    assert answer.status_code == 422
+    assert "Satu periode memuat 1 sampai 400 hari" in answer.text

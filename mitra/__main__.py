@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from typer.core import TyperCommand, TyperGroup
 
 from mitra.exits import EXIT_CODES, PersonError
+from mitra.layout import NO_SPACE
 
 err = Console(stderr=True)
 
@@ -117,15 +119,37 @@ def _top() -> None:
 
 
 def main() -> Any:
-    """Entry point: a `PersonError` becomes one sentence and its exit code."""
+    """Entry point: a `PersonError`, and output that nobody takes, become one sentence and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")  # to stderr
     try:
-        return app()
+        try:
+            return app()
+        finally:
+            sys.stdout.flush()
     except PersonError as error:
-        err.print(f"mitra: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _say(str(error))
         sys.exit(EXIT_CODES[error.kind])
-    except BrokenPipeError:
+    except BrokenPipeError:  # `mitra ... | head -1` has seen enough
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        _drop_output()
+        _say(
+            "The disk is full, so what this command printed is cut short; what the plant has stored is not "
+            "touched. Free some space and run it again."
+        )
+        sys.exit(EXIT_CODES["disk"])
+
+
+def _say(sentence: str) -> None:
+    err.print(f"mitra: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _drop_output() -> None:
+    """What is still buffered goes nowhere, so that the interpreter does not trip over it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

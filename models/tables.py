@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -67,7 +68,10 @@ def _csv(path: Path) -> pa.Table:
 
 
 def _npz(path: Path) -> pa.Table:
-    file = np.load(path, allow_pickle=False)
+    try:
+        file = np.load(path, allow_pickle=False)
+    except BadZipFile as error:
+        raise ValueError("it is damaged or cut short; copy it again") from error
     if isinstance(file, np.ndarray):
         raise ValueError("it holds one array without a name; save it with numpy.savez(name=...)")  # noqa: TRY004
     with file:

@@ -89,7 +89,7 @@ def check(
     if as_json:
         out.print_json(json.dumps({"machines": len(plant.machine), "not_judged": unjudged}))
         return
-    out.print(f"{path}: {len(plant.machine)} machines on {len(plant.gateway)} gateways. It can be used.")
+    out.print(f"{path}: machines {len(plant.machine)}, gateways {len(plant.gateway)}. It can be used.")
     for machine_id, missing in unjudged.items():
         out.print(f"  {machine_id}: not judged for want of facts: {', '.join(missing)}")
 

@@ -52,7 +52,9 @@ def reading(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise PersonError("setting", f"{path} is not UTF-8 text, so {what} was not read.") from error
+        raise PersonError(
+            "setting", f"{path} is not UTF-8 text: nothing was read of {what}. Save it as UTF-8."
+        ) from error
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise PersonError(

@@ -146,3 +146,31 @@ def test_no_colour_is_honoured_and_errors_stay_off_stdout(tmp_path: Path) -> Non
     assert found.stdout == ""
     assert "\x1b[" not in found.stderr
     assert "no.csv" in found.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_output_that_a_full_disk_cuts_short_is_a_sentence(more: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "mitra", "bearing", *more],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=WAIT_S,
+            check=False,
+        )
+    assert found.returncode == EXIT_CODES["disk"], found.stderr
+    assert "cut short" in found.stderr
+    assert "Traceback" not in found.stderr
+    assert "Exception ignored" not in found.stderr
+
+
+@pytest.mark.parametrize("more", ["", " --json"])
+def test_a_pipe_that_closes_early_is_no_error(more: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m mitra features{more} | head -c 1"
+    found = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=False
+    )
+    assert (found.returncode, found.stderr) == (0, "")

@@ -34,8 +34,8 @@ CHECKS: dict[str, str] = {
     "golden_kept": N_("No golden case lost that the champion gets right"),
     "labels_consistent": N_("Labels that look wrong: {0} %, at most {1} % allowed"),
     "labels_unmeasured": N_(
-        "Whether labels contradict each other was not measured: confirm failures on more machines, mark what was "
-        "a false alarm, and train again"
+        "Not measured: whether labels contradict each other. Confirm failures on more machines, mark what "
+        "was a false alarm, and train again."
     ),
 }
 FIGURE = re.compile(r"\d+(?:\.\d+)?")

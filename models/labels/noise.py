@@ -30,6 +30,11 @@ def looks_wrong(said: NDArray[np.bool_], probability: NDArray[np.float64]) -> ND
     return np.asarray(claims_health | claims_fault, np.bool_)
 
 
-def noise_share(said: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
-    """Share of labels that look wrong, in [0, 1]; 0 for none."""
-    return float(looks_wrong(said, probability).mean()) if len(said) else 0.0
+def noise_share(said: NDArray[np.bool_], probability: NDArray[np.float64]) -> float | None:
+    """Share of labels that look wrong, in [0, 1]; None where nothing can be compared: none, or one class.
+
+    >>> noise_share(np.array([True, True]), np.array([0.9, 0.1])) is None
+    True
+    """
+    wrong = looks_wrong(said, probability)
+    return None if said.all() or not said.any() else float(wrong.mean())

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from scipy.stats import beta
 
 CONFIDENCE = 0.9
+NOT_MEASURED = (
+    "Whether its labels contradict each other was not measured. Confirm faults on 5 machines or more, mark "
+    "what was a false alarm, and train again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,22 @@ class GoldenCase:
 class Evaluation:
     """One model on the same history and the same golden set as its rival.
 
-    golden: case id -> did it alarm; label_noise: share of the labels it was trained on that look wrong.
+    golden: case id -> did it alarm; label_noise: share of the labels it was trained on that look wrong, None
+    where that was not measured, which is not the same as 0.
     """
 
     label: str
     groups: dict[str, Tally]
     golden: dict[str, bool]
-    label_noise: float = 0.0
+    label_noise: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GatePolicy:
     """What counts as enough.
 
-    golden_missed_max: golden cases a challenger may get wrong that the champion gets right.
+    golden_lost_max: golden cases a challenger may get wrong that the champion gets right; label_noise_max:
+    share of its labels that may look wrong; unmeasured_may_pass: whether it may pass where nobody measured.
     """
 
     faults_min: int = 5
@@ -80,6 +86,7 @@ class GatePolicy:
     golden_accuracy_min: float = 0.9
     golden_lost_max: int = 0
     label_noise_max: float = 0.08
+    unmeasured_may_pass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +179,8 @@ def _not_worse(champion: Tally, challenger: Tally, group: str) -> Finding:
 def _clean(challenger: Evaluation, policy: GatePolicy) -> Finding:
     """A model that learnt from many wrong labels is not trusted, however well it seems to do by them."""
     noise = challenger.label_noise
+    if noise is None:
+        return Finding("labels_unmeasured", policy.unmeasured_may_pass, NOT_MEASURED)
     said = f"{noise:.1%} of its labels look wrong, at most {policy.label_noise_max:.0%} may"
     return Finding("labels_consistent", noise <= policy.label_noise_max, said)
 

@@ -15,7 +15,7 @@ from models.tables import ColumnsError, read_columns
 from models.training.content import from_files, to_files
 from models.training.frame import Frame, join
 from models.training.replay import GoldenStretch, evaluation
-from models.training.train import HORIZON_NS, TrainingError, train
+from models.training.train import HORIZON_NS, NOISE_UNMEASURED, TrainingError, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -220,12 +220,17 @@ def compare(registry: Registry, name: str, lessons: Lessons, policy: GatePolicy 
                 lessons.labels,
                 golden=lessons.golden,
                 horizon_ns=lessons.horizon_ns,
-                label_noise=batch.label_noise,
+                label_noise=_measured_noise(model.manifest.limits, batch.label_noise),
             )
         )
     return judge(
         found[0], found[1], tuple(stretch.case for stretch in lessons.golden), policy or GatePolicy()
     )
+
+
+def _measured_noise(limits: Sequence[str], noise: float | None) -> float | None:
+    """Files of older versions hold 0 where nothing was measured; their cards say so."""
+    return None if any(one.startswith(NOISE_UNMEASURED) for one in limits) else noise
 
 
 def gate_lines(verdict: GateVerdict) -> Sequence[Mapping[str, str]]:

@@ -86,7 +86,7 @@ def evaluation(
     *,
     golden: Sequence[GoldenStretch],
     horizon_ns: int,
-    label_noise: float = 0.0,
+    label_noise: float | None = None,
 ) -> Evaluation:
     """What the gate needs to know of one model. strange: (n,) rows at or over the model's level.
 

@@ -35,9 +35,10 @@ ROWS_MIN = 200
 HEALTHY_MIN = 50
 HORIZON_NS = 7 * 24 * 3600 * 10**9
 DAY_NS = 24 * 3600 * 10**9
+NOISE_UNMEASURED = "Whether its labels contradict each other was not measured"
 NOISE_UNKNOWN = (
-    "Whether its labels contradict each other was not measured: that takes confirmed faults on "
-    f"{FOLDS} machines or more, outside the golden cases."
+    f"{NOISE_UNMEASURED}: that takes confirmed faults on "
+    f"{FOLDS} machines or more, outside the golden cases, and verdicts of both kinds."
 )
 
 
@@ -54,7 +55,7 @@ class BatchModel:
     detector: Fitted
     scale: Scale
     horizon_ns: int
-    label_noise: float
+    label_noise: float | None
 
     def score(self, frame: Frame) -> NDArray[np.float64]:
         """(n,) in [0, 1]. Columns are found by name; one that the frame lacks counts as missing."""
@@ -131,7 +132,7 @@ def train(
     figures += rates(sum(counts.values(), Tally(0, 0, 0, 0)), "")
     if probability is not None:
         figures += trust(probability, faulty, usable, frame, seed)
-    model = BatchModel(kind, frame.columns, detector, scale, horizon_ns, noise or 0.0)
+    model = BatchModel(kind, frame.columns, detector, scale, horizon_ns, noise)
     said_noise = "not measured" if noise is None else f"{noise:.3f}"
     manifest = Manifest(
         name=name,
@@ -251,7 +252,8 @@ def _label_noise(
     """Share of verdicts that a model trained without those machines contradicts.
 
     told: (n,) its probabilities, out of fold; None asks gradient boosting, because a detector that never
-    learnt from verdicts finds every false alarm strange, and rightly so. None when too few machines failed.
+    learnt from verdicts finds every false alarm strange, and rightly so. None when too few machines failed,
+    or people gave verdicts of one kind only.
     """
     frame = lesson.frame
     if told is None:

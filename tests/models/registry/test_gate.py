@@ -1,17 +1,19 @@
 """The gate between challenger and champion."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.registry import Evaluation, GateVerdict, GoldenCase, Tally, judge
+from models.registry import Evaluation, GatePolicy, GateVerdict, GoldenCase, Tally, judge
 
 GOLDEN = tuple(GoldenCase(f"case-{k}", "pumps", k % 2 == 0) for k in range(10))
 RIGHT = {case.case_id: case.faulty for case in GOLDEN}
 
 
 def evaluation(label: str, golden: dict[str, bool] = RIGHT, **groups: Tally) -> Evaluation:
-    return Evaluation(label, dict(groups), golden)
+    return Evaluation(label, dict(groups), golden, label_noise=0.0)
 
 
 def failed(verdict: GateVerdict) -> set[tuple[str, str]]:
@@ -66,3 +68,14 @@ def test_models_replayed_on_different_histories_are_not_compared() -> None:
 def test_a_model_is_never_worse_than_itself(caught: int, missed: int, false_alarms: int) -> None:
     same = evaluation("m@1", pumps=Tally(caught, missed, false_alarms, 100))
     assert all(f.passed for f in judge(same, same, GOLDEN).findings if f.code in {"not_worse", "golden_kept"})
+
+
+def test_labels_that_nobody_could_check_promote_nothing_and_are_not_called_clean() -> None:
+    better = evaluation("m@2", pumps=Tally(8, 0, 2, 200), fans=Tally(4, 1, 0, 100))
+    verdict = judge(CHAMPION, replace(better, label_noise=None), GOLDEN)
+    assert failed(verdict) == {("labels_unmeasured", "")}
+    assert "not measured" in verdict.failures[0].detail
+    assert "%" not in verdict.failures[0].detail
+    assert judge(
+        CHAMPION, replace(better, label_noise=None), GOLDEN, GatePolicy(unmeasured_may_pass=True)
+    ).passed

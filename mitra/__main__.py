@@ -80,7 +80,18 @@ class Lazy(TyperGroup):
             return name, command, rest
         loaded = typer.main.get_command(_module(entry.module, str(name)).app)
         loaded.name = name
+        _leave_files_to_commands(loaded)
         return name, loaded, rest
+
+
+def _leave_files_to_commands(command: Any) -> None:
+    """No check before a command: its own sentence says more, and a file that cannot be read is a 3."""
+    for one in command.params:
+        told = getattr(getattr(one, "type_descriptor", None), "parameter_info", None)
+        if told is not None:
+            told.readable = False
+    for below in getattr(command, "commands", {}).values():
+        _leave_files_to_commands(below)
 
 
 def _module(path: str, command: str) -> Any:

@@ -16,6 +16,7 @@ from control.roster import RosterError
 from ingest.contract.approval.roster import Roster
 from mitra.commands.speech import AsJson, err, reading, say, say_json, say_table
 from mitra.exits import PersonError
+from mitra.layout import make_folder
 
 app = typer.Typer(
     add_completion=False,
@@ -51,6 +52,7 @@ def init(
 
     Example: `mitra roster init roster --site my-plant`
     """
+    make_folder(folder)
     with sentences(folder):
         root = keeper.init(folder, site, datetime.now(UTC))
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -174,3 +175,27 @@ def test_a_pipe_that_closes_early_is_no_error(more: str) -> None:
         ["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=False
     )
     assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("plant", "check"), ("edge", "--config"), ("diagnose", "--rate-hz=9", "--rpm=9", "--bearing=6205")],
+)
+def test_a_file_that_may_not_be_read_is_a_setting_and_not_wrong_use(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.npz"
+    secret.touch(mode=0)
+    bare = ("setpriv", "--inh-caps=-all", "--bounding-set=-all") if os.geteuid() == 0 else ()
+    if bare and shutil.which("setpriv") is None:
+        pytest.skip("root reads everything, and there is no setpriv to be less")
+    found = subprocess.run(
+        [*bare, sys.executable, "-m", "mitra", *command, str(secret)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert found.returncode == EXIT_CODES["setting"], found.stderr
+    assert "cannot be read" in found.stderr

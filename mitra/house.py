@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,18 @@ class House:
         }
         ready = listens(self.ports.host, self.ports.screens)
         return self._program("screens", "dashboards", table, ready=ready)
+
+    def work_orders(self, port: int, faults: Iterable[str], fields: Iterable[str]) -> Program:
+        """`mitra labels listen`: takes closed work orders. faults: theirs=ours; fields: ours=theirs."""
+        command = (
+            *(sys.executable, "-m", "mitra", "labels", "listen", "--plant", str(self.plant_path)),
+            *("--data", str(self.layout.root), "--host", self.ports.host, "--port", str(port)),
+            *(f"--fault={one}" for one in faults),
+            *(f"--column={one}" for one in fields),
+        )
+        ready = listens(self.ports.host, port)
+        wrong = frozenset({EXIT_CODES["setting"]})
+        return Program("work-orders", command, ready, environment=self.environment, wrong_setting=wrong)
 
     def _public_key(self, gateway: str) -> Path:
         return self.layout.actuator(gateway) / "edge.pub.json"

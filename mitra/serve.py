@@ -24,6 +24,7 @@ from mitra.layout import Layout, make_folder, read_plant, writing
 from mitra.mailbox import Clerk
 from mitra.serving import Serving, write_serving
 from mitra.supervisor import StartError, Supervisor, WrongSettingError, listens, port_is_free
+from mitra.work_orders import PATH as ORDERS_PATH
 
 log = logging.getLogger("mitra.serve")
 
@@ -37,7 +38,8 @@ class ServeRequest:
 
     broker: URL, empty for the embedded one, which listens on this machine only; ca: PEM file that vouches for
     it; host: where the screens listen; public_url: how browsers name them, if not by host and port;
-    workers: threads that make features, 0 for half of the cores.
+    workers: threads that make features, 0 for half of the cores; orders_port: where closed work orders are
+    taken, 0 for nowhere; order_faults, order_fields: how the maintenance system calls things.
     """
 
     plant: Path
@@ -55,6 +57,9 @@ class ServeRequest:
     profile: Literal["plant", "demo"] = "plant"
     influx: Path | None = None
     workers: int = 0
+    orders_port: int = 0
+    order_faults: tuple[str, ...] = ()
+    order_fields: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,6 +80,8 @@ class Serve:
         found = {"screens": self.request.public_url or f"http://{host}:{self.request.screens_port}"}
         if self.request.with_control:
             found |= {"approvals": self.house.page_origin}
+        if self.request.orders_port:
+            found |= {"orders": f"http://{LOCAL}:{self.request.orders_port}{ORDERS_PATH}"}
         return found
 
     @property
@@ -99,6 +106,10 @@ class Serve:
             start(house.page())
         told("screens")
         self._start_screens()
+        if self.request.orders_port:
+            told("work orders")
+            asked = self.request
+            start(house.work_orders(asked.orders_port, asked.order_faults, asked.order_fields))
         if self.request.with_gateways:
             self._start_gateways(told)
         self.note()
@@ -196,6 +207,8 @@ def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) ->
     else:
         _free(LOCAL, request.broker_port, "broker", "--broker-port")
     _free(request.host, request.screens_port, "screens", "--screens-port")
+    if request.orders_port:
+        _free(LOCAL, request.orders_port, "listener for work orders", "--work-orders")
     if request.with_control:
         _free(LOCAL, request.control_port, "control", "--control-port")
         _free(LOCAL, request.page_port, "approver's page", "--page-port")

@@ -49,6 +49,15 @@ def serve(
     workers: Annotated[
         int, typer.Option(min=0, max=16, help="Threads that make features; 0: half of the cores.")
     ] = 0,
+    work_orders: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on which closed work orders are taken; 0: none.")
+    ] = 0,
+    order_fault: Annotated[
+        list[str] | None, typer.Option(help="Their fault code = ours, as BRG01=bearing_outer; repeatable.")
+    ] = None,
+    order_field: Annotated[
+        list[str] | None, typer.Option(help="Our field = theirs, as machine=Aset; repeatable.")
+    ] = None,
     profile: Annotated[
         Literal["plant", "demo"], typer.Option(help="How fast models learn: demo is for minutes, not months.")
     ] = "plant",
@@ -76,6 +85,9 @@ def serve(
         profile=profile,
         influx=influx,
         workers=workers,
+        orders_port=work_orders,
+        order_faults=tuple(order_fault or ()),
+        order_fields=tuple(order_field or ()),
     )
     running = prepare(request)
     closing = threading.Event()

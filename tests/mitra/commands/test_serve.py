@@ -101,13 +101,19 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
         mitra("user", "add", "sari", "--role", "technician", "--data", data, stdin="long enough\n").code == 0
     )
 
-    with served(plant, "--data", data, "--with-gateways", "--with-control", *ports()) as process:
+    orders = ("--work-orders", str(free_port()), "--order-fault", "BRG01=bearing_outer")
+    with served(plant, "--data", data, "--with-gateways", "--with-control", *orders, *ports()) as process:
         assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
         serving = read_serving(layout)
         assert serving is not None, process.communicate()
-        assert set(serving.urls) == {"screens", "approvals"}
-        for url in serving.urls.values():
-            assert httpx.get(f"{url}/healthz").status_code == 200
+        assert set(serving.urls) == {"screens", "approvals", "orders"}
+        for name in ("screens", "approvals"):
+            assert httpx.get(f"{serving.urls[name]}/healthz").status_code == 200
+        token = (layout.desk.parent / "work-orders.token").read_text().strip()
+        order = {"order": "1", "asset": "pump-1", "opened": "2026-03-01", "closed": "2026-03-02"}
+        order |= {"fault_code": "BRG01"}
+        said = httpx.post(serving.urls["orders"], json=order, headers={"Authorization": f"Bearer {token}"})
+        assert (said.status_code, said.json()["new"]) == (200, 1), said.text
 
         def all_well() -> bool:
             said = mitra("status", "--data", data, "--json")
@@ -118,6 +124,7 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
         assert seen["problems"] == []
         assert set(seen["serving"]["alive"]) == {
             "broker",
+            "work-orders",
             "analytics",
             "control",
             "page",

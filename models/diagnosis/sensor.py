@@ -12,8 +12,10 @@ from models.diagnosis.view import View
 LOOSE_RISE = 1.2
 LOOSE_SLOPE = 0.12
 LOOSE_LEAD = 0.4
-UNIT_RISE = 1.6
-UNIT_SPREAD = 0.25
+UNIT_RISE = 1.2
+"""Nepers: m/s2 taken for g (2.28 when smoothed out) passes it before an alarm of the machine has stood."""
+UNIT_SPREAD = 0.15
+"""How far the rises may lie apart, as a share of their mean."""
 FAULTS: Final = frozenset({"sensor_dead", "sensor_saturated", "sensor_loose", "sensor_unit"})
 
 
@@ -47,7 +49,9 @@ def sensor_fault(view: View) -> Diagnosis | None:
         return Diagnosis("sensor_loose", strength, (reason,), "sensor")
     bases = ("rms_g", "velocity_rms_mm_s", "band_10_100_g", "band_1000_3000_g", "envelope_rms_g")
     rises = [rise for base in bases if (rise := view.rise(base)) > 0]
-    if len(rises) == len(bases) and min(rises) > UNIT_RISE and max(rises) - min(rises) < UNIT_SPREAD:
-        factor = math.exp(sum(rises) / len(rises))
+    mean = sum(rises) / len(bases)
+    alike = len(rises) == len(bases) and max(rises) - min(rises) < UNIT_SPREAD * mean
+    if alike and min(rises) > UNIT_RISE:
+        factor = math.exp(mean)
         return Diagnosis("sensor_unit", 0.8, (Reason("sensor_unit", {"factor": factor}, 0.8),), "sensor")
     return None

@@ -89,7 +89,11 @@ def serve(
         order_faults=tuple(order_fault or ()),
         order_fields=tuple(order_field or ()),
     )
-    running = prepare(request)
+    _run(prepare(request))
+
+
+def _run(running: Serve) -> None:
+    """Serve until a signal. Raises PersonError."""
     closing = threading.Event()
     _end_on_signals(running, closing)
     try:

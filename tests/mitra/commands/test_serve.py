@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -90,6 +91,16 @@ switch_dir = "{layout.switches}"
     return path
 
 
+def posted_order(layout: Layout, url: str) -> dict[str, Any]:
+    """What the listener answers to one closed work order."""
+    token = (layout.desk.parent / "work-orders.token").read_text().strip()
+    order = {"order": "1", "asset": "pump-1", "opened": "2026-03-01", "closed": "2026-03-02"}
+    order |= {"fault_code": "BRG01"}
+    said = httpx.post(url, json=order, headers={"Authorization": f"Bearer {token}"})
+    answer: dict[str, Any] = said.raise_for_status().json()
+    return answer
+
+
 @pytest.mark.full
 def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -109,11 +120,7 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
         assert set(serving.urls) == {"screens", "approvals", "orders"}
         for name in ("screens", "approvals"):
             assert httpx.get(f"{serving.urls[name]}/healthz").status_code == 200
-        token = (layout.desk.parent / "work-orders.token").read_text().strip()
-        order = {"order": "1", "asset": "pump-1", "opened": "2026-03-01", "closed": "2026-03-02"}
-        order |= {"fault_code": "BRG01"}
-        said = httpx.post(serving.urls["orders"], json=order, headers={"Authorization": f"Bearer {token}"})
-        assert (said.status_code, said.json()["new"]) == (200, 1), said.text
+        assert posted_order(layout, serving.urls["orders"])["new"] == 1
 
         def all_well() -> bool:
             said = mitra("status", "--data", data, "--json")

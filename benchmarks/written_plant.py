@@ -185,7 +185,7 @@ def commit_step(
         clocks=(ClockVerdict("gw-1", ClockState.CORRECTED, 3_600 * NS_PER_S, 1.5, 0, 100, now_ns),)
         if first
         else (),
-        counts={"refused_too_large": 1} if first else {},
+        counts={"refused_oversize": 1} if first else {},
     )
     alarms = opened(written, now_ns) if first else ()
     journal.commit(intake, Outputs(tuple(rows), tuple(judgements), alarms, ()))
@@ -288,7 +288,7 @@ def _letters(now_ns: int) -> tuple[DeadLetter, ...]:
         DeadLetter(
             now_ns,
             "spBv1.0/kilang-uji/DDATA/gw-1/pump-001",
-            "too_large",
+            "oversize",
             "9,000,000 bytes",
             9_000_000,
             b"\x08",

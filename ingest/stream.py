@@ -80,7 +80,6 @@ class Stream(Generic[State]):
     _detail: str = ""
     _advice_waits: bool = False
     _told_s: float = 0.0
-    _snapshot_s: float = 0.0
     _snapshot_due_s: float = 0.0
     _snapshot_batch: int = -1
 

@@ -22,15 +22,17 @@ EVERY_S: Final = 60.0
 
 def models_now(state: StreamState, live: LiveModels, time_ns: int) -> ModelsNow:
     """What the file says. Machines that have not spoken yet are left out."""
+    values, stands = state.panel.value.round(3).tolist(), state.panel.stands.tolist()
+    spoke = (state.memory.last_ns >= 0).tolist()
     panel = tuple(
         PanelNow(
             machine.id,
             round(progress(state.panel, state.dial, m), 3),
-            bool(state.panel.stands[m]),
-            dict(zip(STATISTICS, state.panel.value[m].round(3).tolist(), strict=True)),
+            bool(stands[m]),
+            dict(zip(STATISTICS, values[m], strict=True)),
         )
         for m, machine in enumerate(state.machines)
-        if state.memory.last_ns[m] >= 0
+        if spoke[m]
     )
     return ModelsNow(
         time_ns=time_ns,

@@ -9,7 +9,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-DETECTORS: Final = ("half_space_trees", "t2_q", "river_half_space_trees", "river_one_class_svm")
+from models.online.members import MEMBERS
+
+DETECTORS: Final = tuple(MEMBERS)
 """What may be chosen for the panel (`models.online.members`); the first two run for every machine at once."""
 
 

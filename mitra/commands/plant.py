@@ -54,7 +54,7 @@ support = "rigid"
 bearing = "6205"                # a name from `mitra bearing`, or a [[bearing]] of your own
 
 [machine.sensor]
-kind = "simulated"              # see docs/sensors.md: recording, opcua, modbus, mqtt-json
+kind = "simulated"              # see docs/sensors.md: recording, opcua, modbus, mqtt-json, sparkplug
 """
 
 

@@ -1,7 +1,6 @@
 """Which fault explains what is seen: one rule a fault, from physics, each with the evidence it stands on.
 
-ISO 20816-9 (gears). A rule gives a strength in [0, 1]; the strongest wins; a weak one means "unknown".
-ISO 20816-9 (gears). A rule gives a strength in [0, 1]; the strongest wins, a weak one is "unknown".
+A rule gives a strength in [0, 1]; the strongest wins, a weak one is "unknown". Gears after ISO 20816-9.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def test_label_poisoning_promotes_no_model() -> None:
     golden = tuple(GoldenCase(f"g{n}", "pump", n % 2 == 0) for n in range(20))
     right = {case.case_id: case.faulty for case in golden}
     fooled = {case_id: (not value if n < 6 else value) for n, (case_id, value) in enumerate(right.items())}
-    champion = Evaluation("bearings@1", {"pump": Tally(18, 2, 4, 400)}, right)
-    challenger = Evaluation("bearings@2", {"pump": Tally(20, 0, 0, 400)}, fooled)
+    champion = Evaluation("bearings@1", {"pump": Tally(18, 2, 4, 400)}, right, 0.0)
+    challenger = Evaluation("bearings@2", {"pump": Tally(20, 0, 0, 400)}, fooled, 0.0)
     verdict = judge(champion, challenger, golden)
     assert not verdict.passed
     assert judge(champion, replace(challenger, golden=right), golden).passed

@@ -175,7 +175,7 @@ def test_health_and_metrics_tell_how_it_stands(screens: Any) -> None:
     metrics = screens.client.get("/metrics").text
     assert 'mitra_machines{zone="D"} 1.0' in metrics
     assert "mitra_alarms_calling 2.0" in metrics
-    assert 'mitra_journal_total{name="refused_too_large"} 1.0' in metrics
+    assert 'mitra_journal_total{name="refused_oversize"} 1.0' in metrics
     assert (
         'mitra_screens_requests_total{route="/healthz",status="200"}' in screens.client.get("/metrics").text
     )

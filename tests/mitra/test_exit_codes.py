@@ -23,6 +23,7 @@ PROCESSES = (
     "control.witness",
     "dashboards",
 )
+SLOW_TO_IMPORT = ("mitra.analytics", "dashboards")
 WAIT_S = 60.0
 
 
@@ -31,7 +32,10 @@ def ended(module: str, config: Path, *more: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
 
-@pytest.mark.parametrize("module", PROCESSES)
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(one, marks=pytest.mark.full if one in SLOW_TO_IMPORT else ()) for one in PROCESSES],
+)
 def test_a_configuration_that_cannot_be_used_is_a_wrong_setting(module: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
     for content in (None, b"\xff\xfe", b"colour = 1\n"):

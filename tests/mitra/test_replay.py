@@ -26,6 +26,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.full
 def test_killed_ingest_and_broker_lose_and_double_nothing(recording: Path, tmp_path: Path) -> None:
     told: list[int] = []
     request = ReplayRequest(

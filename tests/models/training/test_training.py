@@ -402,14 +402,8 @@ def test_the_card_says_what_it_stands_on() -> None:
     assert "Trained on 2 machine groups only: fan, pump." in text
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "pca-t2-q",
-        pytest.param("isolation-forest", marks=pytest.mark.full),
-        pytest.param("failure-horizon", marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["pca-t2-q", "isolation-forest", "failure-horizon"])
 def test_two_trainings_in_two_processes_give_the_same_bytes(kind: str) -> None:
     told = {
         subprocess.run(

@@ -36,9 +36,7 @@ def run(settings: ControlSettings) -> None:
     Raises PortTakenError, ValueError for a setting, OSError and sqlite3.Error for the disk.
     """
     to_stderr()
-    listener = _listener(
-        settings
-    )  # first: a second control must not take the first one's place at the broker
+    listener = _listener(settings)  # before the broker: a second control must not take the first one's place
     links: list[Link] = []
 
     def say(site: str, edge: str, leaf: Leaf, data: bytes) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 STAMP = "kernels.sha256"
 
 
-def forget_stale(*folders: Path) -> bool:
-    """Remove the kernels that numba keeps in the first folder if any source there or in the others changed.
+def forget_stale(package: Path, *others: Path) -> bool:
+    """Remove the kernels that numba keeps below a package if any source there or in the others changed.
 
     numba looks at the file of the function alone: after an update that touches a callee in another file, the
     old code would stay inlined, and results would silently be those of the version before. True when kernels
@@ -17,15 +17,16 @@ def forget_stale(*folders: Path) -> bool:
     an installer that may write there renews every file's time.
     """
     digest = hashlib.sha256()
-    for source in sorted(path for folder in folders for path in folder.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    cache = folders[0] / "__pycache__"
+    for folder in (package, *others):
+        for source in sorted(folder.rglob("*.py")):
+            digest.update(str(source.relative_to(folder)).encode() + b"\0" + source.read_bytes())
+    cache = package / "__pycache__"
     stamp, now = cache / STAMP, digest.hexdigest()
     try:
         if stamp.is_file() and stamp.read_text("ascii") == now:
             return False
         cache.mkdir(exist_ok=True)
-        stale = [*cache.glob("*.nbi"), *cache.glob("*.nbc")]
+        stale = [*package.rglob("__pycache__/*.nbi"), *package.rglob("__pycache__/*.nbc")]
         for kernel in stale:
             kernel.unlink(missing_ok=True)
         stamp.write_text(now, "ascii")

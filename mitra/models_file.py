@@ -11,7 +11,7 @@ import msgspec
 
 from ingest.contract.models_now import MODELS_FILE, Drifted, Live, ModelsNow, PanelNow, parse_models_now
 from mitra.live_models import LiveModels
-from models.online.panel import progress
+from models.online.panel import progress_of_all
 from models.online.panel_memory import STATISTICS
 from models.state import StreamState
 
@@ -23,11 +23,12 @@ EVERY_S: Final = 60.0
 def models_now(state: StreamState, live: LiveModels, time_ns: int) -> ModelsNow:
     """What the file says. Machines that have not spoken yet are left out."""
     values, stands = state.panel.value.round(3).tolist(), state.panel.stands.tolist()
+    warm_up = progress_of_all(state.panel, state.dial).round(3).tolist()
     spoke = (state.memory.last_ns >= 0).tolist()
     panel = tuple(
         PanelNow(
             machine.id,
-            round(progress(state.panel, state.dial, m), 3),
+            warm_up[m],
             bool(stands[m]),
             dict(zip(STATISTICS, values[m], strict=True)),
         )

@@ -38,6 +38,7 @@ from models.explain.together import reasons_of_panel
 from models.health.assess import NORMAL, WARNING
 from models.life.trend import fit, remaining_life
 from models.online.columns import COMPONENTS
+from models.online.panel import progress_of_all
 from models.online.step import DEAD, LATE, SATURATED, SETTLING, STANDS, WARMING
 from models.persist import dump, load, parts
 from models.regime import NAMES
@@ -223,4 +224,6 @@ def warm_up() -> None:
         Plant,
     )
     row = FeatureRow("x", 0, ("x.rms_g", "Speed"), np.ones(2, np.float32))
-    judge(new_state(plant), (row,), (), 0)
+    state = new_state(plant)
+    judge(state, (row,), (), 0)
+    progress_of_all(state.panel, state.dial)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numba
 
 import features
+import models
 from features.kernel_cache import forget_stale
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound="Callable[..., object]")
 
-forget_stale(Path(__file__).parent, Path(features.__path__[0]))
+forget_stale(Path(models.__path__[0]), Path(features.__path__[0]))
 
 
 def compiled(function: Function) -> Function:

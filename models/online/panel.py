@@ -114,6 +114,15 @@ def progress(pan: Panel, dia: Dial, m: int) -> float:
 
 
 @compiled
+def progress_of_all(pan: Panel, dia: Dial) -> Floats:
+    """`progress` of every machine, (M,): entering a kernel costs more than what it does for one."""
+    found = np.empty(pan.n_places.shape[0])
+    for m in range(found.shape[0]):
+        found[m] = progress(pan, dia, m)
+    return found
+
+
+@compiled
 def _seat(pan: Panel, tab: Tables, m: int) -> None:
     """Give the watched quantities their places; a machine that says something new starts again."""
     same = True

@@ -9,7 +9,7 @@ from features.kernel_cache import forget_stale
 
 def test_kernels_stay_until_a_source_in_any_of_the_folders_changes(tmp_path: Path) -> None:
     own, other = tmp_path / "own", tmp_path / "other"
-    cache = own / "__pycache__"
+    cache = own / "below" / "__pycache__"
     for folder in (cache, other):
         folder.mkdir(parents=True)
     (own / "caller.py").write_text("one", "utf-8")

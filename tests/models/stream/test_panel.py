@@ -15,7 +15,7 @@ from ingest.contract.rows import Condition, FeatureRow
 from models.online.columns import COMPONENTS
 from models.online.directions import directions
 from models.online.members import MEMBERS
-from models.online.panel import progress, rows_needed
+from models.online.panel import progress, progress_of_all, rows_needed
 from models.online.panel_memory import RIVER, Q
 from models.persist import VERSION, dump
 from models.settings import DETECTORS
@@ -127,6 +127,8 @@ def test_maintenance_lets_the_panel_of_that_machine_start_again(learned):
     assert learned.panel.n_places[0] == 0
     assert learned.panel.learned[0] == 0
     assert progress(learned.panel, learned.dial, 1) == 1.0
+    each = [progress(learned.panel, learned.dial, m) for m in range(len(learned.machines))]
+    assert progress_of_all(learned.panel, learned.dial).tolist() == each
 
 
 @pytest.mark.parametrize("size", [1, 7, 300])

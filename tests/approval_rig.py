@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
 import hashlib
 import json
 import secrets
-import shutil
 import tempfile
 from collections import deque
 from datetime import UTC, datetime
@@ -75,18 +73,18 @@ class FakeClock:
 
 
 @cache
-def _roster() -> tuple[Path, dict[str, SoftwareKey]]:
-    """A roster with everybody in it, made once for all tests and copied for each."""
-    folder = Path(tempfile.mkdtemp(prefix="mitra-roster-")) / "roster"
-    now = datetime.fromtimestamp(START_S, UTC)
-    init(folder, SITE, now)
-    keys = {}
-    for name, role in PEOPLE.items():
-        keys[name] = make_software_key(SITE, name, name.title(), origin=ORIGIN, rp_id=RP_ID)
-        enrol(folder, person(name, name.title(), role, [keys[name].public_credential()]))
-    publish(folder, now)
-    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
-    return folder, keys
+def _roster() -> tuple[dict[str, bytes], dict[str, SoftwareKey]]:
+    """A roster with everybody in it, made once for all tests: its files by path, to be written for each."""
+    with tempfile.TemporaryDirectory(prefix="mitra-roster-") as made:
+        folder, now = Path(made), datetime.fromtimestamp(START_S, UTC)
+        init(folder, SITE, now)
+        keys = {}
+        for name, role in PEOPLE.items():
+            keys[name] = make_software_key(SITE, name, name.title(), origin=ORIGIN, rp_id=RP_ID)
+            enrol(folder, person(name, name.title(), role, [keys[name].public_credential()]))
+        publish(folder, now)
+        files = {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+    return files, keys
 
 
 class Plant:
@@ -97,7 +95,9 @@ class Plant:
         self.clock = FakeClock()
         self.roster_dir = folder / "roster"
         made, keys = _roster()
-        shutil.copytree(made, self.roster_dir)
+        for name, data in made.items():
+            (self.roster_dir / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.roster_dir / name).write_bytes(data)
         self.keys = dict(keys)
         self.root = self.roster_dir / "public" / "1.root.json"
         self.edge_key = ed25519.Ed25519PrivateKey.generate()

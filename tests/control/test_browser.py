@@ -96,7 +96,9 @@ class Person:
     def login(self) -> None:
         self.page.goto(f"{self.stack.origin}/#/")
         self.page.get_by_role("button", name="Log in with my passkey").click()
-        self.page.locator("#nav a[aria-current]").wait_for()
+        inside, refused = self.page.locator("#nav a[aria-current]"), self.page.get_by_role("alert")
+        inside.locator("visible=true").or_(refused).first.wait_for()
+        assert not refused.count(), refused.all_text_contents()
 
     def open(self, machine: str) -> None:
         self.page.goto(f"{self.stack.origin}/#/m/{machine}")

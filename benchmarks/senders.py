@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ingest.contract import channels as ch
+from ingest.contract.limits import FIRST_WINDOW_MESSAGES
 from ingest.contract.metrics import Channel, DataType
 from ingest.contract.payload import (
     Committed,
@@ -126,6 +127,7 @@ class Gateway:
     seq: int = 0
     seq64: int = 0
     through: int = 0
+    window: int = FIRST_WINDOW_MESSAGES
     read: bytearray = field(default_factory=bytearray)
     topics: list[bytes] = field(default_factory=list)
 
@@ -178,6 +180,7 @@ class Gateway:
                 continue
             said = read_committed(payload)
             if isinstance(said, Committed):
+                self.window = said.window
                 if said.boot_id == self.boot_id and said.ranges:
                     self.through = max(self.through, said.ranges[-1][1] - (1 << 62) + 1)
             elif any(metric.name == ch.REBIRTH for metric in payload.metrics):
@@ -261,7 +264,7 @@ def _send(
             continue
         for _ in range(min(32, n_due - n_sent)):
             gateway, which = turns[n_sent % len(turns)]
-            if gateway.seq64 - gateway.through >= window:
+            if gateway.seq64 - gateway.through >= min(window, gateway.window):
                 waited_s += 0.001
                 time.sleep(0.001)
                 break

@@ -265,6 +265,7 @@ class EdgeNode:
         if isinstance(committed, Rejected):
             return self._refuse(committed.reason, committed.detail)
         if committed is not None:
+            self.window.allow(committed.window)
             out.append(Forget(committed))
         request = read_acquire(command)
         if isinstance(request, Rejected):

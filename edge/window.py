@@ -12,13 +12,12 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ingest.contract.limits import MAX_WINDOW_MESSAGES
+from ingest.contract.limits import FIRST_WINDOW_MESSAGES, MAX_WINDOW_MESSAGES
 
 FIRST_TIMEOUT_NS = 10_000_000_000
 LONGEST_TIMEOUT_NS = 160_000_000_000
 MAX_WINDOW_BYTES = 64 * 1024 * 1024
 MAX_RESENT_AT_ONCE = 32
-_BACKLOG_MESSAGES = MAX_WINDOW_MESSAGES // 2
 _LAG_MESSAGES = 4 * MAX_WINDOW_MESSAGES
 """Live messages waiting for the window; beyond it the newest go first and the rest becomes backlog."""
 
@@ -42,7 +41,7 @@ class _Flight:
 
 
 class Window:
-    """Messages on the way: at most MAX_WINDOW_MESSAGES and MAX_WINDOW_BYTES of them, but always one."""
+    """Messages on the way: as many as the host allows, MAX_WINDOW_BYTES at most, but always one."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)  # noqa: S311  # jitter, not a secret
@@ -50,6 +49,7 @@ class Window:
         self._n_bytes = self._n_backlog = 0
         self._timeout_ns, self._doubled_ns = FIRST_TIMEOUT_NS, 0
         self._backlog, self._live = (0, 0), (0, 0)
+        self.allowed = FIRST_WINDOW_MESSAGES
         self.resent = 0
 
     def restart(self, first_n: int, next_n: int) -> None:
@@ -58,6 +58,10 @@ class Window:
         self._n_bytes = self._n_backlog = 0
         self._timeout_ns = FIRST_TIMEOUT_NS
         self._backlog, self._live = (first_n, next_n), (next_n, next_n)
+
+    def allow(self, n_messages: int) -> None:
+        """The host's word on how many may be on the way; it outlasts a birth."""
+        self.allowed = min(max(n_messages, 1), MAX_WINDOW_MESSAGES)
 
     def stored(self, next_n: int) -> None:
         """The outbox has grown up to, not including, next_n."""
@@ -90,11 +94,11 @@ class Window:
         """How many messages stored from next_n on may be sent the moment they are durable."""
         if self._live[0] != next_n or self._n_bytes >= MAX_WINDOW_BYTES:
             return 0
-        return MAX_WINDOW_MESSAGES - len(self._flights)
+        return max(0, self.allowed - len(self._flights))
 
     def wants(self) -> tuple[Want, ...]:
         """Rows to read and send now."""
-        free = MAX_WINDOW_MESSAGES - len(self._flights)
+        free = self.allowed - len(self._flights)
         if free <= 0 or (self._flights and self._n_bytes >= MAX_WINDOW_BYTES):
             return ()
         wants = []
@@ -103,7 +107,7 @@ class Window:
             wants.append(Want(first, end, min(free, end - first), live=True))
             free -= wants[0].limit
         first, end = self._backlog
-        limit = min(free, _BACKLOG_MESSAGES - self._n_backlog)
+        limit = min(free, (self.allowed + 1) // 2 - self._n_backlog)
         if first < end and limit > 0:
             wants.append(Want(first, end, limit, live=False))
         return tuple(wants)

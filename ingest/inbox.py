@@ -13,6 +13,7 @@ from ingest.contract.batch import Batch
 from ingest.contract.rejected import Rejected
 from ingest.contract.topics import DEVICE_KINDS, parse_topic
 from ingest.contract.values import Gap
+from ingest.credit import Credit
 from ingest.desk import Desk
 from ingest.gate import Gate
 from ingest.host import Counted, Event, Host, NodeChanged, Refused, Send, Telemetry
@@ -27,14 +28,18 @@ RELEASE_CHUNK = 128
 
 @dataclass(frozen=True, slots=True)
 class InboxPolicy:
-    """What may wait in memory. Edges with an outbox never come near it: their window is the back-pressure."""
+    """What may wait in memory. Edges with an outbox never come near it: their windows are the back-pressure.
+
+    window_bytes: what all edges together may have on the way; less than a broker holds back for one reader.
+    """
 
     max_waiting: int = 20_000
     max_waiting_bytes: int = 256 * 1024 * 1024
+    window_bytes: int = 48 * 1024 * 1024
     desk_every_ms: int = 100
 
     def __post_init__(self) -> None:
-        if self.max_waiting < 1 or self.max_waiting_bytes < 1 or self.desk_every_ms < 1:
+        if min(self.max_waiting, self.max_waiting_bytes, self.window_bytes, self.desk_every_ms) < 1:
             raise ValueError("the inbox needs room for at least one message")
 
 
@@ -71,7 +76,8 @@ class Inbox:
         self.publish = publish
         self._desk = desk
         self._clock_ns = clock_ns
-        self._watermarks = Watermarks(host.site, journal.stored_runs)
+        self._credit = Credit(self.policy.window_bytes)
+        self._watermarks = Watermarks(host.site, journal.stored_runs, self._credit.window)
         self._ready = threading.Condition()
         self._queue: deque[tuple[str, bytes | None, int]] = deque()
         """Topic, payload and time of reception; a node and None where messages of it were lost here."""
@@ -195,6 +201,7 @@ class Inbox:
             now_ns = self._clock_ns()
             self._handle(self.host.tick(now_ns))
             self._release()
+            self._credit.share(now_ns)
             intake = self._intake(now_ns)
             if not intake.empty:
                 with self._ready:
@@ -231,6 +238,7 @@ class Inbox:
     def _handle(self, events: list[Event]) -> None:
         for event in events:
             if isinstance(event, Telemetry):
+                self._credit.heard(event.content.node, event.n_bytes, event.receive_ns)
                 self.gate.admit(event)
             elif isinstance(event, Refused):
                 self.gate.refuse(event)

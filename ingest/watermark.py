@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ingest.contract.limits import MAX_WINDOW_MESSAGES
 from ingest.contract.payload import write_committed
 from ingest.contract.topics import Kind, node_topic
 from ingest.host import Send
@@ -16,7 +15,6 @@ from ingest.runs import Runs
 
 NS_PER_S = 1_000_000_000
 EVERY_NS = NS_PER_S
-HALF_WINDOW = MAX_WINDOW_MESSAGES // 2
 MAX_BOOTS = 8
 
 
@@ -31,12 +29,15 @@ class _Node:
 class Watermarks:
     """Coalesces commits into announcements. It knows only what is on disk, never what is on the way there.
 
-    load: (node, boot_id) -> runs of counts in the journal. Usable from two threads.
+    load: (node, boot_id) -> runs of counts in the journal; window: messages that a node may have on the way.
+    Usable from two threads.
     """
 
-    def __init__(self, site: str, load: Callable[[str, int], list[tuple[int, int]]]) -> None:
+    def __init__(
+        self, site: str, load: Callable[[str, int], list[tuple[int, int]]], window: Callable[[str], int]
+    ) -> None:
         self._site = site
-        self._load = load
+        self._load, self._window = load, window
         self._nodes: dict[str, _Node] = {}
         self._due: set[str] = set()
         self._lock = threading.Lock()
@@ -66,12 +67,14 @@ class Watermarks:
             return [send for name in list(self._due) for send in self._announce(name, now_ns)]
 
     def _announce(self, name: str, now_ns: int) -> list[Send]:
-        node = self._nodes[name]
-        if node.n_new < HALF_WINDOW and now_ns - node.told_ns < EVERY_NS:
+        node, window = self._nodes[name], self._window(name)
+        if node.n_new < max(1, window // 2) and now_ns - node.told_ns < EVERY_NS:
             return []
         topic = node_topic(self._site, Kind.NCMD, name)
         sends = [
-            Send(topic, write_committed(node.boots[boot_id].committed(boot_id), now_ns))
+            Send(
+                topic, write_committed(replace(node.boots[boot_id].committed(boot_id), window=window), now_ns)
+            )
             for boot_id in sorted(node.due)
         ]
         node.told_ns, node.n_new = now_ns, 0

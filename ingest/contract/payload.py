@@ -19,6 +19,7 @@ from ingest.contract.limits import (
     MAX_METRIC_NAME_CHARS,
     MAX_METRICS,
     MAX_PROPERTIES,
+    MAX_WINDOW_MESSAGES,
 )
 from ingest.contract.metrics import (
     Channel,
@@ -330,11 +331,13 @@ class Committed:
     """What the host has stored of one boot: every seq64 up to and with `through`, and the runs after it.
 
     `through` is -1 when nothing from the start is whole yet. ranges: (first, last) pairs, both included.
+    window: messages that the node may have on the way; a host that does not say allows the most.
     """
 
     boot_id: int
     through: int
     ranges: tuple[tuple[int, int], ...] = ()
+    window: int = MAX_WINDOW_MESSAGES
 
     def holds(self, seq64: int) -> bool:
         """True when the message with this count is stored."""
@@ -349,6 +352,7 @@ def write_committed(committed: Committed, time_ns: int) -> bytes:
     add_metric(payload, ch.COMMITTED_SEQ, DataType.INT64, committed.through)
     flat = tuple(bound for pair in ranges for bound in pair)
     add_metric(payload, ch.COMMITTED_RANGES, DataType.UINT64_ARRAY, uint64_array(flat))
+    add_metric(payload, ch.COMMITTED_WINDOW, DataType.UINT32, committed.window)
     return payload.SerializeToString()
 
 
@@ -367,9 +371,11 @@ def read_committed(payload: Payload) -> Committed | Rejected | None:
         return flat
     if len(flat) % 2 or len(flat) > 2 * MAX_COMMITTED_RANGES:
         return Rejected("committed_ranges", str(len(flat)))
+    window = own[ch.COMMITTED_WINDOW].int_value if ch.COMMITTED_WINDOW in own else MAX_WINDOW_MESSAGES
     exact = own[ch.COMMITTED_SEQ].long_value
     return Committed(
         own[ch.COMMITTED_BOOT].long_value,
         exact if exact < 1 << 63 else -1,
         tuple(zip(flat[::2], flat[1::2], strict=True)),
+        min(max(window, 1), MAX_WINDOW_MESSAGES),
     )

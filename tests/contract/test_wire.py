@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.contract import channels as ch
-from ingest.contract.limits import MAX_COMMITTED_RANGES, MAX_METRICS, MIN_BLOCK_SAMPLES
+from ingest.contract.limits import MAX_COMMITTED_RANGES, MAX_METRICS, MAX_WINDOW_MESSAGES, MIN_BLOCK_SAMPLES
 from ingest.contract.metrics import Channel, DataType, add_metric, number, put, set_properties, signed
 from ingest.contract.payload import (
     Birth,
@@ -107,14 +107,15 @@ def test_a_gap_is_read_as_it_was_written(key: MessageKey, at: int, length: int, 
 RUNS = st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**62)), max_size=MAX_COMMITTED_RANGES + 5)
 
 
-@given(st.integers(0, 2**63 - 1), st.integers(-1, 2**62), RUNS)
+@given(st.integers(0, 2**63 - 1), st.integers(-1, 2**62), RUNS, st.integers(0, 2**32 - 1))
 def test_a_watermark_is_read_as_it_was_written_up_to_its_limit(
-    boot: int, through: int, runs: list[tuple[int, int]]
+    boot: int, through: int, runs: list[tuple[int, int]], window: int
 ) -> None:
-    said = Committed(boot, through, tuple(runs))
+    said = Committed(boot, through, tuple(runs), window)
     payload = read_payload(write_committed(said, 5))
     assert not isinstance(payload, Rejected)
-    assert read_committed(payload) == Committed(boot, through, tuple(runs[:MAX_COMMITTED_RANGES]))
+    window = min(max(window, 1), MAX_WINDOW_MESSAGES)
+    assert read_committed(payload) == Committed(boot, through, tuple(runs[:MAX_COMMITTED_RANGES]), window)
 
 
 @given(

@@ -132,6 +132,20 @@ def stored(plant: Plant) -> int:
         reader.close()
 
 
+def test_the_edge_is_told_how_much_may_be_on_the_way(tmp_path: Path) -> None:
+    plant = Plant(tmp_path, window_bytes=4_000).start()
+    n_bytes = len(ddata(message(time.time_ns(), key=0), 2)[1])
+    until(lambda: plant.inbox.idle)
+    plant.send(0, 2)
+    until(lambda: plant.committed() is not None)
+    plant.send(1, 3)
+    until(lambda: (plant.committed() or Committed(0, -1)).through == 1)
+    plant.stop()
+    told = plant.committed()
+    assert told is not None
+    assert told.window == pytest.approx(4_000 / n_bytes, rel=0.1)
+
+
 def test_messages_are_stored_once_and_the_edge_is_told(tmp_path: Path) -> None:
     plant = Plant(tmp_path).start()
     for key in range(300):

@@ -15,6 +15,7 @@ from edge.node import (
 from edge.outbox import Outbox, OutboxLimits
 from edge.outbox_rows import Stored
 from edge.window import Want
+from ingest.contract.limits import MAX_WINDOW_MESSAGES
 from ingest.contract.payload import (
     Birth,
     Committed,
@@ -97,8 +98,9 @@ class Plant:
             rows = self.outbox.read(n, n + 1, 1)
             self.do(self.node.again(n, rows[0] if rows else None, self.now))
 
-    def commit(self, through: int) -> None:
-        for command in self.hear(NCMD, write_committed(Committed(self.outbox.boot_id, through), WALL_NS)):
+    def commit(self, through: int, window: int = MAX_WINDOW_MESSAGES) -> None:
+        said = Committed(self.outbox.boot_id, through, window=window)
+        for command in self.hear(NCMD, write_committed(said, WALL_NS)):
             assert isinstance(command, Forget)
             done = self.outbox.commit(self.mono_ns, committed=[command.committed])
             self.node.window.forget(done.forgotten)

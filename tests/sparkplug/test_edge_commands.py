@@ -15,6 +15,7 @@ from edge.node import (
     Note,
 )
 from ingest.contract import channels as ch
+from ingest.contract.limits import FIRST_WINDOW_MESSAGES, MAX_WINDOW_MESSAGES
 from ingest.contract.metrics import DataType, add_metric
 from ingest.contract.payload import (
     Committed,
@@ -147,10 +148,33 @@ def test_an_absent_commit_stops_the_node_at_its_window(plant: Plant) -> None:
     for i in range(400):
         plant.make(message("m-1", i))
     plant.pump()
-    assert len(plant.of("DDATA")) == 256
-    plant.commit(99)
+    assert len(plant.of("DDATA")) == FIRST_WINDOW_MESSAGES, "before the host has said how many it allows"
+    plant.commit(9)
     plant.pump()
-    assert len(plant.of("DDATA")) == 356
+    assert len(plant.of("DDATA")) == 256 + 10, "an older host says nothing and allows the most"
+    plant.commit(109)
+    plant.pump()
+    assert len(plant.of("DDATA")) == 256 + 110
+
+
+def test_the_host_narrows_and_widens_the_window(plant: Plant) -> None:
+    plant.connect()
+    for i in range(200):
+        plant.make(message("m-1", i))
+    plant.commit(FIRST_WINDOW_MESSAGES - 1, window=5)
+    plant.pump()
+    assert plant.node.window.on_the_way == 5
+    assert plant.node.live_room() == 0
+    plant.commit(FIRST_WINDOW_MESSAGES + 1, window=2)
+    plant.pump()
+    assert plant.node.window.on_the_way == 3, "what is on the way stays there"
+    plant.commit(FIRST_WINDOW_MESSAGES + 4, window=0)
+    plant.pump()
+    assert plant.node.window.on_the_way == 1, "no host can silence a node by allowing nothing"
+    plant.commit(FIRST_WINDOW_MESSAGES + 5, window=2**32 - 1)
+    plant.pump()
+    assert plant.node.window.on_the_way == 200 - FIRST_WINDOW_MESSAGES - 6
+    assert plant.node.window.allowed == MAX_WINDOW_MESSAGES
 
 
 def test_what_is_not_committed_in_time_goes_again_ever_more_rarely(plant: Plant) -> None:

@@ -18,6 +18,7 @@ from edge.node import (
 )
 from edge.outbox_rows import Loss
 from ingest.contract import channels as ch
+from ingest.contract.limits import MAX_WINDOW_MESSAGES
 from ingest.contract.metrics import DataType
 from ingest.contract.payload import (
     read_message,
@@ -344,6 +345,7 @@ def test_what_was_stored_before_the_birth_is_historical_and_live_data_keeps_its_
     tck-id-operational-behavior-data-publish-nbirth-order
     """
     plant.make(*(message("m-1", i) for i in range(300)))
+    plant.node.window.allow(MAX_WINDOW_MESSAGES)
     plant.connect()
     plant.make(*(message("m-1", 1000 + i) for i in range(10)))
     plant.pump()

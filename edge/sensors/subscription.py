@@ -83,7 +83,8 @@ class Subscription:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv311)
         self._client, self._refusal = client, ""
         self._answered.clear()
-        client.on_connect, client.on_message = self._connected, self._arrived
+        client.on_connect, client.on_subscribe = self._connected, self._subscribed
+        client.on_message = self._arrived
         try:
             if broker.tls:
                 client.tls_set(ca_certs=str(broker.tls_ca) if broker.tls_ca else None)
@@ -100,12 +101,10 @@ class Subscription:
         if not self._answered.wait(broker.timeout_s):
             raise SensorError(f"The broker at {broker} does not answer. Check that it speaks MQTT there.")
         if self._refusal:
-            raise SensorError(
-                f"The broker at {broker} refuses: {self._refusal}. Check user and password_file."
-            )
+            raise self._refused()
 
     def take(self) -> tuple[str, bytes] | None:
-        """The topic and payload that wait longest; None when none does. Raises SensorError when cut off."""
+        """The topic and payload that wait longest; None when none does. Raises SensorError when none can come."""
         with self._lock:
             if self._waiting:
                 topic, payload = self._waiting.popleft()
@@ -115,6 +114,8 @@ class Subscription:
             raise SensorError(
                 f"The connection to the broker at {self.broker} is lost. Check it and the cable."
             )
+        if self._refusal:
+            raise self._refused()
         return None
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -132,10 +133,28 @@ class Subscription:
     def _connected(
         self, client: mqtt.Client, _data: object, _flags: object, reason: object, _properties: object
     ) -> None:
-        self._refusal = str(reason) if getattr(reason, "is_failure", False) else ""
-        if not self._refusal:
+        self._refusal = (
+            f"{reason}. Check user and password_file" if getattr(reason, "is_failure", False) else ""
+        )
+        if self._refusal:
+            self._answered.set()
+        else:
             client.subscribe([(topic, self.broker.qos) for topic in self.topics])
+
+    def _subscribed(
+        self, _client: mqtt.Client, _data: object, _mid: int, reasons: Sequence[object], _properties: object
+    ) -> None:
+        refused = [
+            topic
+            for topic, reason in zip(self.topics, reasons, strict=False)
+            if getattr(reason, "is_failure", False)
+        ]
+        if refused:
+            self._refusal = f"this user may not read {', '.join(refused)}. Check the broker's rights"
         self._answered.set()
+
+    def _refused(self) -> SensorError:
+        return SensorError(f"The broker at {self.broker} refuses: {self._refusal}.")
 
     def _arrived(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         payload = bytes(message.payload)

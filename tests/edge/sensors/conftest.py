@@ -60,7 +60,8 @@ def free_port() -> int:
 class Broker:
     """A real broker with an MQTT listener; it listens when `start` returns."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **more: object) -> None:
+        """more: of the broker's configuration."""
         beside = Path(sys.executable).with_name("nats-server")
         program = str(beside) if beside.exists() else shutil.which("nats-server")
         if program is None:
@@ -74,6 +75,7 @@ class Broker:
                     "listen": "127.0.0.1:-1",
                     "jetstream": {"store_dir": str(folder / "store")},
                     "mqtt": {"listen": f"127.0.0.1:{port}"},
+                    **more,
                 }
             )
         )

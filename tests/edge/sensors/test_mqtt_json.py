@@ -15,6 +15,7 @@ from edge.sensors.mqtt_json import MqttJsonSensor
 from edge.sensors.subscription import MAX_WAITING
 from ingest.contract.plant import Plant
 from ingest.contract.values import Scalar, Waveform
+from tests.edge.sensors.conftest import Broker
 from tests.edge.sensors.hearing import read_until_said
 
 SECOND = 1_000_000_000
@@ -89,6 +90,23 @@ def test_a_flood_is_bounded_and_what_is_lost_is_counted(
     assert sensor.period_ns == 0
     assert read_until_said(sensor, T0) == (Scalar("Power/Active", 200.0, T0),)
     sensor.close()
+
+
+def test_a_topic_that_the_broker_does_not_let_us_read_is_trouble_and_not_silence(
+    plant_with: MakePlant, tmp_path: Path, free_port: int
+) -> None:
+    may_not = {"user": "edge", "password": "word", "permissions": {"subscribe": {"deny": "site.>"}}}
+    broker = Broker(
+        tmp_path, free_port, no_auth_user="all", authorization={"users": [{"user": "all"}, may_not]}
+    )
+    broker.start()
+    (tmp_path / "word").write_text("word")
+    plant = plant_with(**table(broker.port), user="edge", password_file="word")
+    sensor = build(plant, plant.machine[0], tmp_path)
+    assert sensor.read(T0) == ()
+    assert "may not read site/pump-1/#" in sensor.trouble
+    sensor.close()
+    broker.stop()
 
 
 def test_a_lost_broker_is_trouble_and_its_return_ends_it(

@@ -104,7 +104,7 @@ class Subscription:
             raise self._refused()
 
     def take(self) -> tuple[str, bytes] | None:
-        """The topic and payload that wait longest; None when none does. Raises SensorError when none can come."""
+        """The topic and payload that wait longest; None when none do. Raises SensorError if none can come."""
         with self._lock:
             if self._waiting:
                 topic, payload = self._waiting.popleft()

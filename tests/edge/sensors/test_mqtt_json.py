@@ -99,14 +99,17 @@ def test_a_topic_that_the_broker_does_not_let_us_read_is_trouble_and_not_silence
     broker = Broker(
         tmp_path, free_port, no_auth_user="all", authorization={"users": [{"user": "all"}, may_not]}
     )
-    broker.start()
     (tmp_path / "word").write_text("word")
     plant = plant_with(**table(broker.port), user="edge", password_file="word")
     sensor = build(plant, plant.machine[0], tmp_path)
-    assert sensor.read(T0) == ()
-    assert "may not read site/pump-1/#" in sensor.trouble
-    sensor.close()
-    broker.stop()
+    broker.start()
+    try:
+        assert sensor.read(T0) == ()
+        assert sensor.trouble is not None
+        assert "may not read site/pump-1/#" in sensor.trouble
+    finally:
+        sensor.close()
+        broker.stop()
 
 
 def test_a_lost_broker_is_trouble_and_its_return_ends_it(

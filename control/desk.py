@@ -1,14 +1,14 @@
 """One site's desk: requests in, proposals before people, approvals to the edge, receipts back.
 
 It decides nothing about machines: the actuator verifies what it sends again, from the persons' signatures.
-One lock; every method may be called from any thread. Time and the way out (`say`) are passed in.
+One lock, the store's, for the desks of all sites; every method may be called from any thread. Time and the
+way out (`say`) are passed in.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class Desk:
         self._say = say
         self._machines: Mapping[str, MachineSettings] = {m.id: m for m in settings.machine if m.site == site}
         self._pins = Pins(settings.origin, settings.rp_id, settings.allow_software_keys)
-        self._lock = threading.RLock()
+        self._lock = store.lock
         self._roster_version = 0
         self._summary_due = now_s() + 60
         self._gap_due: dict[str, int] = {}
@@ -333,14 +333,16 @@ class Desk:
                 self._summarise(now)
 
     def _watch_roster(self, now: int) -> None:
-        if isinstance(self._roster.current(now), Rejected) or self._roster.version == self._roster_version:
+        is_refused = isinstance(self._roster.current(now), Rejected)
+        version = self._roster.version  # asked once: a web request may judge the next one meanwhile
+        if is_refused or version == self._roster_version:
             return
         try:
-            self._record("roster", "leads", version=self._roster.version)
+            self._record("roster", "leads", version=version)
         except AuditError:
             self._count("audit_failed")
             return
-        self._roster_version = self._roster.version
+        self._roster_version = version
         if any(one.id == self.site and one.send_roster for one in self._settings.site):
             bundle = write_bundle(self._roster.files())
             for edge in sorted({machine.edge for machine in self._machines.values()}):

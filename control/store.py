@@ -1,9 +1,10 @@
-"""Control's database: proposals, approvals, events, receipts. One SQLite file behind the desk's lock."""
+"""Control's database: proposals, approvals, events, receipts. One SQLite file behind one lock."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -79,10 +80,14 @@ class Held:
 
 
 class Store:
-    """Every query names its site, so that one tenant's id never reaches another's row."""
+    """Every query names its site, so that one tenant's id never reaches another's row.
+
+    `lock` is held by whoever calls: the desks of all sites share one connection, and so its transactions.
+    """
 
     def __init__(self, path: Path | str) -> None:
         """path: the database file."""
+        self.lock = threading.RLock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         # A power cut may cost the last moments: a proposal lost so ends without a command, and what was done

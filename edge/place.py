@@ -8,8 +8,10 @@ measuring of a whole gateway.
 
 from __future__ import annotations
 
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from edge.channels import MAX_TELEMETRY_METRICS
@@ -54,7 +56,8 @@ class Place:
     """A machine's place in a thread. wanted: what the host asked of the source, done before the next read.
 
     asking_ns: monotonic time at which the read under way began, 0 between reads; trouble: why the machine
-    is silent, None while it answers; done: nothing will ever follow.
+    is silent, None while it answers; done: nothing will ever follow. The agent's thread looks in meanwhile:
+    what both touch is behind a lock, which no read ever holds.
     """
 
     node: str
@@ -70,39 +73,60 @@ class Place:
     _broke_ns: int = 0
     _n_broken: int = 0
     _must_close: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def want(self, n_samples: int, period_ns: int) -> None:
+        """What the source is to be asked before its next read; the newest wish counts."""
+        with self._lock:
+            self.wanted = (n_samples, period_ns)
+
+    def hangs(self, before_ns: int, tell: Callable[[], None]) -> bool:
+        """True once for a read under way that began before before_ns; it cannot end before that is told."""
+        with self._lock:
+            if self.is_hung or not 0 < self.asking_ns < before_ns:
+                return False
+            self.is_hung = True
+            tell()
+            return True
 
     def ask(self, intake: Intake) -> Answer:
         """One read. What it cost when it breaks or hangs is declared to the intake."""
         wall_ns = time.time_ns()
-        self.is_hung, self.asking_ns = False, time.monotonic_ns()
+        with self._lock:
+            self.is_hung, self.asking_ns = False, time.monotonic_ns()
         try:
             answer, trouble = self._answer(wall_ns)
         except Exception as error:  # noqa: BLE001 (whatever a source may raise is told, and ends only itself)
             answer, trouble = self._break(error), f"broken: {type(error).__name__}: {error}"[:300]
             intake.lose(Loss(self.machine, wall_ns, wall_ns, 1, BROKEN))
         else:
-            self._declare_broken(intake, self.asking_ns)
-        if self.is_hung:
-            self._declare(intake, HUNG, self.asking_ns, time.monotonic_ns(), 1)
-        self.asking_ns, self.is_hung = 0, False
+            with self._lock:
+                self._declare_broken(intake, self.asking_ns)
+        with self._lock:
+            if self.is_hung:
+                self._declare(intake, HUNG, self.asking_ns, time.monotonic_ns(), 1)
+            self.asking_ns, self.is_hung = 0, False
         self.trouble = trouble
         return answer
 
     def leave(self, intake: Intake) -> None:
         """The agent stops: declare what the silence that still lasts has cost."""
         now_ns = time.monotonic_ns()
-        if self.is_hung and self.asking_ns:
-            self._declare(intake, HUNG, self.asking_ns, now_ns, 0)
-        else:
-            self._declare_broken(intake, now_ns)
+        with self._lock:
+            if self.is_hung and self.asking_ns:
+                self._declare(intake, HUNG, self.asking_ns, now_ns, 0)
+                self.is_hung = False  # declared: should the read come back after all, it is not again
+            else:
+                self._declare_broken(intake, now_ns)
 
     def _answer(self, now_ns: int) -> tuple[Answer, str | None]:
         source = self.source
         if self._must_close:
             self._must_close = False
             source.close()
-        if self.wanted is not None:
+        with self._lock:
             wanted, self.wanted = self.wanted, None
+        if wanted is not None:
             source.acquire(*wanted)
         telemetry = source.read(now_ns)
         self.period_ns = max(source.period_ns, 0)

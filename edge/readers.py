@@ -47,6 +47,7 @@ class Readers:
         self._by_machine = {place.machine: place for place in self._places}
         self._stop = threading.Event()
         self._silent: dict[str, str] = {}
+        self._telling = threading.Lock()
         self.failure: Exception | None = None
         n_threads = min(MAX_THREADS, len(self._places))
         self._n_first = n_threads
@@ -88,31 +89,34 @@ class Readers:
         place = self._by_machine.get(machine)
         if place is None:
             return False
-        place.wanted = (n_samples, period_ns)
+        place.want(n_samples, period_ns)
         return True
 
     def look_after(self, mono_ns: int) -> None:
         """Find reads that hang, tell of them, and let the machines behind them go on elsewhere."""
         for lane in tuple(self._lanes):
-            held = lane.held_since(mono_ns - self._hung_ns)
+            held = lane.held_since(mono_ns - self._hung_ns, self._mark_hung)
             if held is None:
                 continue
-            self.mark(held.machine, f"its read has not come back for {self._hung_ns / 1e9:g} s")
             if len(self._lanes) < self._n_first + MAX_HUNG:
                 others = lane.keep_only(held)
                 if others:
                     self._lanes.append(fresh := _Lane(self, others, len(self._lanes)))
                     fresh.thread.start()
 
+    def _mark_hung(self, machine: str) -> None:
+        self.mark(machine, f"its read has not come back for {self._hung_ns / 1e9:g} s")
+
     def mark(self, machine: str, trouble: str | None) -> None:
-        """Remember why a machine is silent, and tell when that begins or ends."""
-        was_silent = machine in self._silent
-        if trouble is None:
-            self._silent.pop(machine, None)
-        else:
-            self._silent[machine] = trouble
-        if was_silent != (trouble is not None):
-            self._changed(Change(machine, trouble))
+        """Remember why a machine is silent, and tell when that begins or ends, one after the other."""
+        with self._telling:
+            was_silent = machine in self._silent
+            if trouble is None:
+                self._silent.pop(machine, None)
+            else:
+                self._silent[machine] = trouble
+            if was_silent != (trouble is not None):
+                self._changed(Change(machine, trouble))
 
     def run(self, lane: _Lane) -> None:
         """The body of a thread."""
@@ -148,14 +152,13 @@ class _Lane:
             target=readers.run, args=(self,), name=f"sensors-{number}", daemon=True
         )
 
-    def held_since(self, mono_ns: int) -> Place | None:
-        """The machine whose read under way began before mono_ns and is not known to hang yet."""
+    def held_since(self, mono_ns: int, tell: Callable[[str], None]) -> Place | None:
+        """The machine whose read under way began before mono_ns, if that was not told yet; tells it."""
         with self._lock:
             place = self._asking
-            if place is None or place.is_hung or not 0 < place.asking_ns < mono_ns:
-                return None
-            place.is_hung = True
-            return place
+        if place is None or not place.hangs(mono_ns, lambda: tell(place.machine)):
+            return None
+        return place
 
     def keep_only(self, held: Place) -> tuple[Place, ...]:
         """Take the others away, unless the read came back meanwhile."""

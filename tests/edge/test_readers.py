@@ -18,7 +18,7 @@ from edge.config import AgentConfig
 from edge.intake import Intake
 from edge.outbox import counts
 from edge.outbox_rows import Loss
-from edge.place import BROKEN, HUNG, HUNG_NS
+from edge.place import BROKEN, HUNG, HUNG_NS, Place
 from edge.readers import Change, Readers
 from edge.sensors import Telemetry
 from edge.status import read_status
@@ -156,6 +156,82 @@ def test_what_the_host_asks_of_a_source_reaches_it_before_its_next_read(rig: Cal
     assert running.readers.acquire("m-1", 4096, 1_000_000_000)
     assert not running.readers.acquire("m-2", 4096, 1_000_000_000)
     until(lambda: source.asked == [(4096, 1_000_000_000)])
+
+
+def test_a_read_that_comes_back_while_its_hanging_is_told_ends_as_one_that_answers() -> None:
+    source, back = Source(held=threading.Event()), threading.Event()
+    told: list[bool] = []
+    assert source.held is not None
+    held = source.held
+
+    def tell(change: Change) -> None:
+        if change.trouble is not None:
+            held.set()
+            back.wait(0.3)  # room for the reading thread to speak first
+        told.append(change.trouble is not None)
+        back.set()
+
+    readers = Readers("gw-1", {"m-1": source}, Intake(lambda: None), tell, hung_ns=100_000_000)
+    readers.start()
+    until(lambda: readers.look_after(time.monotonic_ns()) or len(told) == 2)
+    readers.stop(2.0)
+    assert told == [True, False], "the last word on a machine that answers was that it is lost"
+
+
+def test_a_read_that_came_back_is_not_called_hanging_until_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hour_ns = 3_600_000_000_000
+    source = Source(period_ns=hour_ns, held=threading.Event())
+    assert source.held is not None
+    held = source.held
+    readers = Readers("gw-1", {"m-1": source}, Intake(lambda: None), lambda _: None, hung_ns=100_000_000)
+    (place,), really = readers._places, readers.mark
+    marked: list[str | None] = []
+
+    def slowly(machine: str, trouble: str | None) -> None:
+        if trouble is not None:
+            held.set()
+            until_s = time.monotonic() + 0.3
+            while place.asking_ns and time.monotonic() < until_s:
+                time.sleep(0.01)  # room for the read to come back
+        marked.append(trouble)
+        really(machine, trouble)
+
+    monkeypatch.setattr(readers, "mark", slowly)
+    readers.start()
+    until(lambda: readers.look_after(time.monotonic_ns()) or marked)
+    try:
+        until(lambda: not readers.silent(), "a machine that answered is silent for an hour", seconds=10)
+    finally:
+        readers.stop(2.0)
+
+
+def test_the_hosts_newest_wish_is_not_lost_while_an_older_one_is_carried_out() -> None:
+    source = Source()
+    readers = Readers("gw-1", {"m-1": source}, Intake(lambda: None), lambda _: None)
+    wishes = [(4096, 1), (8192, 1), (0, 0)]
+
+    class Interrupted(Place):
+        """The host's thread has a newer wish whenever the reading thread looks at the present one."""
+
+        __slots__ = ()
+
+        def __getattribute__(self, name: str) -> Any:
+            found = super().__getattribute__(name)
+            if name == "wanted" and found is not None and wishes:
+                asking = threading.Thread(target=readers.acquire, args=("m-1", *wishes.pop(0)))
+                asking.start()
+                asking.join(0.2)
+            return found
+
+    readers._places[0].__class__ = Interrupted
+    readers.acquire("m-1", *wishes.pop(0))
+    readers.start()
+    try:
+        until(lambda: (0, 0) in source.asked, "the order to go back to normal", seconds=10)
+    finally:
+        readers.stop(2.0)
 
 
 def test_a_source_that_breaks_is_in_the_agents_health_and_in_a_gap_record(tmp_path: Path) -> None:

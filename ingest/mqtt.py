@@ -102,6 +102,7 @@ class Link:
         self._number = 0
         self._acknowledged = threading.Condition()
         self._waiting: set[int] = set()
+        self._n_lost = 0
         self._written_s = 0.0
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -120,17 +121,35 @@ class Link:
         return self._open.is_set()
 
     def publish(self, send: Send) -> None:
-        """Publish; without a connection it is dropped: watermarks, states and requests are said again."""
-        if self._open.is_set():
-            self._publish(send)
+        """Publish; without a connection it is dropped: watermarks and states are said again."""
+        self._publish(send, online=True)
 
-    def _publish(self, send: Send) -> int:
+    def deliver(self, send: Send, timeout_s: float) -> bool:
+        """Publish with QoS 1 and wait until the broker has it; false when that cannot be known.
+
+        Not for the thread that reads: it is the one that hears the broker's answer.
+        """
+        with self._acknowledged:
+            n_lost = self._n_lost
+        number = self._publish(send, online=True)
+        with self._acknowledged:
+            self._acknowledged.wait_for(
+                lambda: number not in self._waiting or self._n_lost != n_lost, timeout_s
+            )
+            return number > 0 and number not in self._waiting and self._n_lost == n_lost
+
+    def _publish(self, send: Send, *, online: bool = False) -> int:
+        """Its number; 0 when it has none or was dropped. online: only in a session that has begun."""
         number = self._next_number() if send.qos else 0
         if number:
             with self._acknowledged:
                 self._waiting.add(number)
-        self._write(packets.publish(self._version, send.topic, send.payload, number, retain=send.retain))
-        return number
+        raw = packets.publish(self._version, send.topic, send.payload, number, retain=send.retain)
+        if self._write(raw, online=online):
+            return number
+        with self._acknowledged:
+            self._waiting.discard(number)
+        return 0
 
     def stop(self) -> None:
         """Say that the host is offline, wait until the broker has it, and close."""
@@ -161,6 +180,10 @@ class Link:
             was_open = self._open.is_set()
             self._open.clear()
             self._close()
+            with self._acknowledged:  # what this session did not acknowledge, no later one will
+                self._waiting.clear()
+                self._n_lost += 1
+                self._acknowledged.notify_all()
             wait_s = FIRST_WAIT_S if was_open else min(2 * wait_s, LONGEST_WAIT_S)
             self._stopping.wait(wait_s)
 
@@ -257,17 +280,22 @@ class Link:
             self._number = self._number % 65_535 + 1
             return self._number
 
-    def _write(self, raw: bytes) -> None:
-        """Send whole; a connection that does not take it in time is given up."""
+    def _write(self, raw: bytes, *, online: bool = False) -> bool:
+        """Send whole, true when that was done; a connection that does not take it in time is given up.
+
+        online: not on a connection that is still on its way to be one; asked here, for it may be a new one.
+        """
         with self._lock:
             sock = self._sock
-            if sock is None:
-                return
+            if sock is None or (online and not self._open.is_set()):
+                return False
             try:
                 self._send_all(sock, raw)
                 self._written_s = time.monotonic()
             except OSError:
                 self._drop()
+                return False
+            return True
 
     @staticmethod
     def _send_all(sock: socket.socket, raw: bytes) -> None:

@@ -9,8 +9,9 @@ import argparse
 import logging
 import signal
 import sys
+import threading
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -49,6 +50,8 @@ from models.stream import Settings, StreamState, load, new_state, parts, replay,
 log = logging.getLogger("mitra.analytics")
 
 FIRST_OPEN_S = 10.0
+ASK_S = 2.0
+"""How long a stop request waits for the broker's word that it has it; the next try is a second later."""
 SWITCH_S = 0.0003
 """How long a thread that comes back from a kernel or the disk waits for the interpreter at most; Python's own
 5 ms, thousands of times a second, leave cores idle.
@@ -151,8 +154,41 @@ def wait_for(link: Link, broker: Broker) -> None:
         )
 
 
+def asker(link: Link, plant: Plant) -> Callable[[tuple[StopAdvice, ...]], bool]:
+    """Hands stop requests on to control: true once the broker has them all. Said twice, control takes one."""
+
+    def ask(advised: tuple[StopAdvice, ...]) -> bool:
+        for advice in advised:
+            body = request_of(advice, plant.site, plant.plant.language)
+            if not link.deliver(Send(request_topic(plant.site), body, 1, False), ASK_S):
+                return False
+            log.info(
+                "stop_requested machine=%s cause=%s risk=%.2f", advice.machine, advice.cause, advice.risk
+            )
+        return True
+
+    return ask
+
+
+def end_when_a_thread_breaks(end: Callable[[], None]) -> list[BaseException]:
+    """A thread that broke must not leave a server behind that only looks alive: then `end` is called.
+
+    Returns where the error will be found.
+    """
+    found: list[BaseException] = []
+
+    def broke(told: threading.ExceptHookArgs) -> None:
+        error = told.exc_value or told.exc_type()
+        log.error("thread_broken name=%s", told.thread.name if told.thread else "", exc_info=error)
+        found.append(error)
+        end()
+
+    threading.excepthook = broke
+    return found
+
+
 def run(config: AnalyticsConfig) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. Raises RuntimeError when a thread of it broke."""
     plant = read_plant(Path(config.plant))
     server = make_folder(Path(config.journal).parent)
     warm_up()
@@ -164,17 +200,6 @@ def run(config: AnalyticsConfig) -> None:
     gate = Gate(journal, {machine.id: machine.gateway for machine in plant.machine}, clocks=journal.clocks())
     make_folder(Path(config.desk).parent)
     inbox = Inbox(host, gate, journal, publish=link.publish, desk=Desk(Path(config.desk)))
-
-    def ask(advised: tuple[StopAdvice, ...]) -> bool:
-        if not link.is_open:
-            return False
-        for advice in advised:
-            body = request_of(advice, plant.site, plant.plant.language)
-            link.publish(Send(request_topic(plant.site), body, 1, False))
-            log.info(
-                "stop_requested machine=%s cause=%s risk=%.2f", advice.machine, advice.cause, advice.risk
-            )
-        return True
 
     sys.setswitchinterval(SWITCH_S)
     live = LiveModels(Path(config.registry), config.live_every_s)
@@ -193,7 +218,7 @@ def run(config: AnalyticsConfig) -> None:
         update,
         new_state(plant, settings),
         snapshots=snapshots_of(server / "snapshots", plant, settings),
-        on_advice=ask,
+        on_advice=asker(link, plant),
         metrics=MetricsFile(server / "ingest.metrics"),
         policy=StreamPolicy(max_blocks=config.max_blocks, max_wait_ms=config.max_wait_ms),
         acquire=Acquire(plant.site, gate.node_of),
@@ -204,6 +229,7 @@ def run(config: AnalyticsConfig) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    broken = end_when_a_thread_breaks(inbox.stop)
     keeper = Keeper(journal, Path(config.history))
     keeper.start()
     follower = follower_of(journal, config.influx)
@@ -220,6 +246,8 @@ def run(config: AnalyticsConfig) -> None:
         follower.stop()
     keeper.stop()
     journal.close()
+    if broken:
+        raise RuntimeError("a thread of the server broke; it is to be started anew") from broken[0]
 
 
 def main() -> int:

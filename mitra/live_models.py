@@ -26,6 +26,7 @@ ROWS_A_CALL: Final = 512
 MAX_SCHEMAS: Final = 1024
 Words = dict[str, tuple[tuple[str, ...], tuple[float, ...]]]
 Mark = tuple[str, int, int]
+Version = tuple[str, int]
 
 
 class LiveModels:
@@ -40,6 +41,8 @@ class LiveModels:
         self.models: tuple[LiveModel, ...] = ()
         self.refused: tuple[str, ...] = ()
         self._registry, self._every_s = Registry(root), every_s
+        self._in_use: tuple[Version, ...] = ()
+        self._looked: tuple[Mark, ...] = ()
         self._read: tuple[Mark, ...] | None = None
         self._newest: dict[str, FeatureRow] = {}
         self._words: Words = {}
@@ -80,11 +83,16 @@ class LiveModels:
 
     def refresh(self) -> None:
         """Read the folder again if something there has changed."""
-        if self._marks() == self._read:
+        self._looked = (
+            self._shared_marks()
+        )  # before anything is read: what changes meanwhile is read next time
+        if self._looked + self._file_marks() == self._read:
             return
         found: list[LiveModel] = []
         refused: list[str] = []
         names = self._registry.names()
+        self._in_use = tuple(one for name in names[:MAX_NAMES] for one in self._versions(name))
+        files = self._file_marks()
         for name in names[:MAX_NAMES]:
             models, why = live_models(self._registry, name)
             found += models
@@ -98,16 +106,25 @@ class LiveModels:
         with self._lock:
             self.models, self.refused = tuple(found), tuple(refused)
             self._words = {}
-        self._read = self._marks()
+        self._read = self._looked + files
 
-    def _marks(self) -> tuple[Mark, ...]:
-        """When history, keys and the files in use changed: a tampered model is noticed within a round."""
+    def _versions(self, name: str) -> tuple[Version, ...]:
+        """Champion and challenger of a name; none where the history cannot be read, which `refused` says."""
+        try:
+            standing = self._registry.standing(name)
+        except (OSError, ValueError, KeyError, TypeError):
+            return ()
+        return tuple((name, one) for one in (standing.champion, standing.challenger) if one is not None)
+
+    def _shared_marks(self) -> tuple[Mark, ...]:
+        """When history and keys changed."""
         root = self._registry.root
-        files = [root / "history.jsonl", *sorted((root / "trusted").glob("*.pub"))]
-        for one in self.models:
-            name, _, version = one.label.partition("@")
-            files += sorted((root / "models" / name / version).glob("*"))
-        return tuple(_mark(path) for path in files)
+        return tuple(map(_mark, [root / "history.jsonl", *sorted((root / "trusted").glob("*.pub"))]))
+
+    def _file_marks(self) -> tuple[Mark, ...]:
+        """When the files in use changed: a tampered model is noticed within a round."""
+        folders = [self._registry.root / "models" / name / str(version) for name, version in self._in_use]
+        return tuple(_mark(path) for folder in folders for path in sorted(folder.glob("*")))
 
     def score(self) -> int:
         """Judge the newest rows; how many machines were."""
@@ -144,7 +161,8 @@ class LiveModels:
             with self._lock:
                 self.models, self._words = (), {}
                 self.refused = (f"{why} The stream judges without; promote another model, or roll back.",)
-            self._read = self._marks()  # not again before somebody has decided something
+            # Not again before somebody has decided something, or has since this round began.
+            self._read = self._looked + self._file_marks()
 
 
 def _mark(path: Path) -> Mark:

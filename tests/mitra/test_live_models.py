@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+import mitra.live_models
 from ingest.contract.plant import Plant
 from ingest.contract.reasons import sentence
 from ingest.contract.rows import Condition, FeatureRow
@@ -243,3 +244,44 @@ def test_the_file_of_models_says_what_judges_now(registry, plant, tmp_path):
     assert [one.machine for one in found.panel] == ["m0"]
     assert found.drift[0].feature == "Flow"
     assert read_models(tmp_path / "nothing.json") is None
+
+
+def test_a_promotion_while_the_folder_is_read_judges_in_the_next_round(registry, monkeypatch):
+    live, really, once = LiveModels(registry.root), mitra.live_models.live_models, [promote]
+
+    def somebody_promotes(folder, name):
+        found = really(folder, name)
+        if once:
+            once.pop()(registry)
+        return found
+
+    monkeypatch.setattr(mitra.live_models, "live_models", somebody_promotes)
+    live.refresh()
+    assert champions(live) == ["forest@1"]
+    live.refresh()
+    assert champions(live) == ["forest@2"]
+
+
+def test_a_promotion_while_scoring_breaks_is_tried_in_the_next_round(registry, monkeypatch):
+    live, once = LiveModels(registry.root), [promote]
+
+    def breaks():
+        if once:
+            once.pop()(registry)
+            raise ZeroDivisionError("an odd model")
+
+    monkeypatch.setattr(live, "score", breaks)
+    live.round()
+    assert live.models == ()
+    assert "an odd model" in live.refused[0]
+    live.round()
+    assert champions(live) == ["forest@2"]
+    once.append(lambda _registry: None)
+    live.round()
+    assert live.models == ()
+    live.round()
+    assert live.models == (), "what broke is not tried again before somebody has decided something"
+
+
+def champions(live):
+    return [one.label for one in live.models if one.alias == "champion"]

@@ -40,7 +40,7 @@ from ingest.contract.approval.roster import Person
 from ingest.contract.approval.states import EVENT_OF_RESULT, NEXT, PENDING, SENT, State
 from ingest.contract.approval.states import Event as Happened
 from ingest.contract.approval.topics import Leaf
-from ingest.contract.approval.trust import write_bundle
+from ingest.contract.approval.trust import Floor, write_bundle
 from ingest.contract.rejected import Rejected
 
 SENT_MARGIN_S = 60
@@ -87,7 +87,7 @@ class Desk:
         self._machines: Mapping[str, MachineSettings] = {m.id: m for m in settings.machine if m.site == site}
         self._pins = Pins(settings.origin, settings.rp_id, settings.allow_software_keys)
         self._lock = store.lock
-        self._roster_version = 0
+        self._roster_told = Floor()
         self._summary_due = now_s() + 60
         self._gap_due: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
@@ -231,7 +231,7 @@ class Desk:
         with self._lock:
             for edge in sorted({machine.edge for machine in self._machines.values()}):
                 self.want_receipts(edge)
-            self._roster_version = 0
+            self._roster_told = Floor()
 
     # From people.
 
@@ -334,15 +334,16 @@ class Desk:
 
     def _watch_roster(self, now: int) -> None:
         is_refused = isinstance(self._roster.current(now), Rejected)
-        version = self._roster.version  # asked once: a web request may judge the next one meanwhile
-        if is_refused or version == self._roster_version:
+        believed = self._roster.floor  # asked once: a web request may judge the next one meanwhile
+        if is_refused or believed == self._roster_told:
             return
-        try:
-            self._record("roster", "leads", version=version)
-        except AuditError:
-            self._count("audit_failed")
-            return
-        self._roster_version = version
+        if believed.targets != self._roster_told.targets:
+            try:
+                self._record("roster", "leads", version=believed.targets)
+            except AuditError:
+                self._count("audit_failed")
+                return
+        self._roster_told = believed
         if any(one.id == self.site and one.send_roster for one in self._settings.site):
             bundle = write_bundle(self._roster.files())
             for edge in sorted({machine.edge for machine in self._machines.values()}):

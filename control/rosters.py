@@ -11,6 +11,11 @@ from ingest.contract.approval.roster import Roster
 from ingest.contract.approval.trust import Floor, Trusted, trust
 from ingest.contract.rejected import Rejected
 
+UNFIT = frozenset({Code.ROSTER_MISSING, Code.ROSTER_UNVERIFIED})
+PUBLISHING_S = 5
+"""Files that do not fit each other may be a roster that is just being laid down, one file after the other:
+for so long the one believed before still stands. What must be refused is, a moment later."""
+
 
 class RosterView:
     """The current roster of one site, or why there is none. Safe from any thread: web requests and the desk's
@@ -23,6 +28,7 @@ class RosterView:
         self._floor = Floor()
         self._seen: frozenset[tuple[str, int]] = frozenset()
         self._answer: Trusted | Rejected = Rejected(Code.ROSTER_MISSING)
+        self._unfit_s: int | None = None
 
     def current(self, now_s: int) -> Roster | Rejected:
         """The roster at this wall clock."""
@@ -33,18 +39,27 @@ class RosterView:
         try:
             seen = frozenset((path.name, path.stat().st_mtime_ns) for path in self._public.glob("*.json"))
             if seen != self._seen or isinstance(self._answer, Rejected):
-                self._answer = self._judge(now_s)
-                self._seen = seen
+                found = self._judge(now_s)
+                if not self._is_being_laid_down(found, now_s):
+                    self._answer, self._seen = found, seen
         except OSError as error:
             self._answer = Rejected(Code.ROSTER_MISSING, str(error))
         if isinstance(self._answer, Rejected):
             return self._answer
         return Rejected(Code.ROSTER_STALE) if now_s >= self._answer.expires else self._answer.roster
 
+    def _is_being_laid_down(self, found: Trusted | Rejected, now_s: int) -> bool:
+        if isinstance(found, Trusted) or found.reason not in UNFIT or isinstance(self._answer, Rejected):
+            self._unfit_s = None
+            return False
+        if self._unfit_s is None:
+            self._unfit_s = now_s
+        return 0 <= now_s - self._unfit_s < PUBLISHING_S
+
     @property
-    def version(self) -> int:
-        """The believed version of the leads' part; 0 before the first."""
-        return self._floor.targets
+    def floor(self) -> Floor:
+        """The believed versions of its parts; the leads' is `targets`; each refresh moves `timestamp`."""
+        return self._floor
 
     def files(self) -> dict[str, bytes]:
         """The files as they are, for an edge to judge."""

@@ -12,10 +12,10 @@ import pytest
 
 from control.audit import Entry
 from control.config import MachineSettings, SiteSettings
-from control.roster import publish
+from control.roster import publish, refresh
 from ingest.contract.approval.messages import Request, evidence_sha256
 from ingest.contract.approval.roster import Person
-from ingest.contract.approval.topics import request_topic
+from ingest.contract.approval.topics import Leaf, control_topic, request_topic
 from tests.approval_rig import EDGE, SITE, WholePlant
 
 OTHER = "plant-2"
@@ -108,3 +108,21 @@ def test_each_version_of_the_roster_is_in_the_audit_log_however_fast_they_follow
     versions = [what["version"] for what in reversed(said) if isinstance(what, dict)]
     assert len(versions) == 2, versions
     assert versions[1] == versions[0] + 1
+
+
+def test_an_edge_that_gets_its_roster_from_control_gets_the_daily_refresh_too(plant: WholePlant) -> None:
+    plant.service.close()
+    mine = dataclasses.replace(plant.settings.site[0], send_roster=True)
+    plant.settings = dataclasses.replace(plant.settings, site=(mine,))
+    plant.start_control()
+
+    def sent() -> int:
+        plant.pass_time()
+        return sum(topic == control_topic(SITE, EDGE, Leaf.ROSTER) for topic, _ in plant.sent)
+
+    assert sent() == 1
+    assert sent() == 1
+    refresh(plant.roster_dir, plant.now())
+    assert sent() == 2
+    recorded = [body for _, body in plant.service.audit.entries(2**53, 100, SITE) if body["kind"] == "roster"]
+    assert len(recorded) == 1, "the leads signed nothing new"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import control.roster
 import control.rosters
 from control.roster import publish, revoke
-from control.rosters import RosterView
+from control.rosters import PUBLISHING_S, RosterView
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.roster import Roster
 from ingest.contract.rejected import Rejected
@@ -72,3 +73,36 @@ def test_a_roster_that_cannot_be_read_is_refused_until_it_can(plant: Plant) -> N
         assert found.reason == Code.ROSTER_MISSING
     shutil.move(away, pinned)
     assert _names(view.current(now_s))
+
+
+def test_whoever_asks_while_the_leads_publish_is_answered(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, now = _view(plant), plant.now()
+    now_s = int(now.timestamp())
+    asked = [_names(view.current(now_s))]
+    really = control.roster._write
+
+    def and_somebody_asks(path: Path, data: bytes) -> None:
+        really(path, data)
+        asked.append(_names(view.current(now_s)))
+
+    revoke(plant.roster_dir, "budi")
+    monkeypatch.setattr(control.roster, "_write", and_somebody_asks)
+    publish(plant.roster_dir, now)
+    assert ["budi" in names for names in asked] == [True, True, True, True, False]
+
+
+def test_files_that_never_fit_each_other_are_refused_a_moment_later(plant: Plant) -> None:
+    view, now_s = _view(plant), int(plant.now().timestamp())
+    assert _names(view.current(now_s))
+    roster = plant.roster_dir / "public" / "roster.json"
+    honest = roster.read_bytes()
+    roster.write_bytes(honest.replace(b"Budi", b"Mala"))
+    assert "budi" in _names(view.current(now_s))
+    for later_s in (PUBLISHING_S, 10 * PUBLISHING_S):
+        found = view.current(now_s + later_s)
+        assert isinstance(found, Rejected)
+        assert found.reason == Code.ROSTER_UNVERIFIED
+    roster.write_bytes(honest)
+    assert "budi" in _names(view.current(now_s + 60))

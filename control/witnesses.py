@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import queue
@@ -26,16 +27,17 @@ class Witnesses:
         self._urls, self._audit = urls, audit
         self._offers: queue.Queue[Checkpoint | None] = queue.Queue(8)
         self.refused = 0
-        self._last_size = -1
+        self._cosigned: dict[str, int] = {}
+        """Size of the newest checkpoint that each has cosigned."""
         self._thread = threading.Thread(target=self._run, name="witnesses", daemon=True)
         self._thread.start()
 
     def offer(self, checkpoint: Checkpoint) -> None:
-        """Queue a checkpoint; when witnesses are slow, later ones cover it."""
-        if not self._urls or checkpoint.size == self._last_size or self._offers.full():
+        """Queue a checkpoint that one of them lacks; when witnesses are slow, later ones cover it."""
+        if all(self._cosigned.get(url, -1) >= checkpoint.size for url in self._urls):
             return
-        self._last_size = checkpoint.size
-        self._offers.put(checkpoint)
+        with contextlib.suppress(queue.Full):
+            self._offers.put_nowait(checkpoint)
 
     def close(self) -> None:
         """End the thread."""
@@ -46,8 +48,13 @@ class Witnesses:
         with httpx.Client(timeout=TIMEOUT_S) as client:
             while (checkpoint := self._offers.get()) is not None:
                 for url in self._urls:
+                    if self._cosigned.get(url, -1) >= checkpoint.size:
+                        continue
                     try:
                         self.cosign(client, url, checkpoint)
+                        self._cosigned[url] = (
+                            checkpoint.size
+                        )  # only now: a witness that was away is asked again
                     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
                         self.refused += 1
                         say("witness_failed", logging.WARNING, url=url, error=str(error))

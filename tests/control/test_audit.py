@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from control.audit import Audit, AuditError, Entry
+from control.audit import Audit, AuditError, Checkpoint, Entry
 from control.audit_verify import Export, Key, forks, load_key, read_export, verify
 from control.merkle import EMPTY_ROOT, leaf_hash, node_hash, root_of
 from control.merkle_proof import append, consistency_proof, is_consistent, range_hash
@@ -23,6 +23,7 @@ from control.witnesses import Witnesses
 from ingest.contract.approval.keys import public_of
 from ingest.contract.approval.strict import b64, unb64
 from ingest.contract.rejected import Rejected
+from tests.waiting import until
 
 ENTRIES = 10_000
 
@@ -213,6 +214,30 @@ def test_control_collects_cosignatures_over_http(tmp_path: Path) -> None:
         client.post("/v1/cosign", json={"checkpoint": "e30", "signature": "", "proof": []}).status_code == 409
     )
     sender.close()
+
+
+def test_a_witness_that_was_away_is_asked_again_though_the_log_has_not_grown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    audit = Audit(":memory:", "control", ed25519.Ed25519PrivateKey.generate())
+    audit.write(entry(1))
+    shown, asked, away = audit.checkpoint(1), list[str](), {"http://partner"}
+    sender = Witnesses(("http://plant", "http://partner"), audit)
+
+    def cosign(_client: object, url: str, _checkpoint: Checkpoint) -> None:
+        asked.append(url)
+        if url in away:
+            raise ValueError("it is away")
+
+    monkeypatch.setattr(sender, "cosign", cosign)
+    sender.offer(shown)
+    until(lambda: sender.refused == 1)
+    away.clear()
+    sender.offer(shown)
+    until(lambda: len(asked) == 3, "a second try", seconds=10)
+    sender.offer(shown)
+    sender.close()
+    assert asked == ["http://plant", "http://partner", "http://partner"], "who has cosigned is left in peace"
 
 
 def test_what_cannot_be_written_raises(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from ingest.contract.approval.trust import Floor, Trusted, read_bundle, trust
 from ingest.contract.rejected import Rejected
 
 MAX_FILES = 128
+BUNDLE = "roster_bundle"
+"""A believed bundle on its way into the folder: half of it there would be no roster at all."""
 
 
 class RosterFiles:
@@ -30,6 +32,7 @@ class RosterFiles:
         if book.fact("root") is None and pinned_root.exists():
             # Pinned once, at installation: a file that changes later is not believed.
             book.remember(root=pinned_root.read_bytes())
+        self._lay_down(read_bundle(book.fact(BUNDLE) or b"{}"))
 
     def current(self, now_s: int) -> Roster | Rejected:
         """The roster at this wall clock. Files are judged again when any of them changed."""
@@ -37,8 +40,9 @@ class RosterFiles:
         is_old = isinstance(self._answer, Rejected) and now_s != self._judged_s
         if seen != self._seen or is_old:
             # At most once a second: a flood of envelopes must not buy a flood of signature checks.
-            self._seen, self._judged_s = seen, now_s
+            self._judged_s = now_s
             self._answer = self._judge(self._read(), now_s)
+            self._seen = seen  # only now: when judging fails, the old answer must not pass for the new one
         if isinstance(self._answer, Trusted) and now_s >= self._answer.expires:
             return Rejected(Code.ROSTER_STALE)
         return self._answer if isinstance(self._answer, Rejected) else self._answer.roster
@@ -48,14 +52,22 @@ class RosterFiles:
         files = read_bundle(bundle)
         if isinstance(files, Rejected):
             return files
-        answer = self._judge(files, now_s)
+        answer = self._judge(files, now_s, **{BUNDLE: bundle})
         if isinstance(answer, Rejected):
             return answer
-        for name, data in files.items():
-            write_atomically(self._folder / name, data)
+        self._lay_down(files)
         return None
 
-    def _judge(self, files: Mapping[str, bytes], now_s: int) -> Trusted | Rejected:
+    def _lay_down(self, files: Mapping[str, bytes] | Rejected) -> None:
+        """Write the files of a believed bundle; the book keeps it until the last one lies there."""
+        if isinstance(files, Rejected) or not files:
+            return
+        for name, data in files.items():
+            write_atomically(self._folder / name, data)
+        self._book.remember(**{BUNDLE: b"{}"})
+
+    def _judge(self, files: Mapping[str, bytes], now_s: int, **kept: bytes) -> Trusted | Rejected:
+        """kept: facts to be remembered in the same transaction, if the files are believed."""
         root = self._book.fact("root")
         if root is None:
             return Rejected(Code.ROSTER_MISSING, "no pinned root")
@@ -65,7 +77,7 @@ class RosterFiles:
             if answer.roster.site != self._site:
                 return Rejected(Code.ROSTER_UNVERIFIED, "another site's roster")
             numbers = {name: getattr(answer.floor, name) for name in ("timestamp", "snapshot", "targets")}
-            self._book.remember(root=answer.root, roster_floor=json.dumps(numbers).encode())
+            self._book.remember(root=answer.root, roster_floor=json.dumps(numbers).encode(), **kept)
         return answer
 
     def _listing(self) -> frozenset[tuple[str, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from itertools import pairwise
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from control.roster import read_public, refresh
-from edge.actuator.outputs import restart_at_the_machine
+from control.roster import publish, read_public, refresh, revoke
+from edge.actuator.outputs import restart_at_the_machine, write_atomically
 from edge.actuator.panel import inhibit_path
 from ingest.contract.approval.messages import Envelope, ReceiptsWanted, sha256_hex
+from ingest.contract.approval.roster import Roster
 from ingest.contract.approval.topics import Leaf
 from ingest.contract.approval.trust import write_bundle
 from tests.approval_rig import EDGE, SITE, Plant
@@ -130,6 +132,55 @@ def test_a_newer_roster_may_come_over_the_link(tmp_path: Path) -> None:
     plant.actuator.on_message(Leaf.ROSTER, write_bundle(read_public(plant.roster_dir / "public")))
     plant.actuator.on_message(Leaf.ROSTER, write_bundle(files))
     assert plant.actuator.refused["roster_rollback"] == 1
+
+
+class Dies(BaseException):
+    """The power goes."""
+
+
+@pytest.mark.parametrize("n_written", range(5))
+def test_a_roster_half_laid_down_when_the_power_goes_is_whole_after_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_written: int
+) -> None:
+    plant = Plant(tmp_path, roster_dir=str(tmp_path / "on-the-edge"))
+    plant.actuator.on_message(Leaf.ROSTER, write_bundle(read_public(plant.roster_dir / "public")))
+    revoke(plant.roster_dir, "sari")
+    publish(plant.roster_dir, plant.now())
+    left = iter(range(n_written))
+
+    def dies(path: Path, data: bytes) -> None:
+        if next(left, None) is None:
+            raise Dies
+        write_atomically(path, data)
+
+    monkeypatch.setattr("edge.actuator.roster.write_atomically", dies)
+    with pytest.raises(Dies):
+        plant.actuator.on_message(Leaf.ROSTER, write_bundle(read_public(plant.roster_dir / "public")))
+    monkeypatch.undo()
+    plant.book.close()
+    plant.start()
+    assert plant.approve(plant.proposal("pump-1"), "sari").code == "unknown_credential"
+    assert plant.approve(plant.proposal("fan-1"), "budi").result == "confirmed"
+
+
+def test_a_disk_that_fails_while_a_roster_is_judged_leaves_the_old_one_without_power(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert plant.approve(plant.proposal("pump-1"), "budi").result == "confirmed"
+    revoke(plant.roster_dir, "sari")
+    publish(plant.roster_dir, plant.now())
+    now_s, roster = plant.clock.wall_s(), plant.actuator._roster
+
+    def full(**_facts: bytes) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plant.book, "remember", full)
+        with pytest.raises(sqlite3.OperationalError):
+            roster.current(now_s)
+    found = roster.current(now_s)
+    assert isinstance(found, Roster)
+    assert "sari" not in {one.id for one in found.persons}
 
 
 def test_there_is_no_remote_start(plant: Plant) -> None:

@@ -94,11 +94,15 @@ class Supervisor:
         self.wait_ready(program)
 
     def begin(self, program: Program) -> None:
-        """Start one; `wait_ready` may follow."""
+        """Start one; `wait_ready` may follow. Raises StartError when the system makes no process."""
         with self._lock:
-            if self._watchman is None:
-                self._post_watchman()
-            self._running[program.name] = _Running(program, self._spawn(program), time.monotonic())
+            try:
+                if self._watchman is None:
+                    self._post_watchman()
+                process = self._spawn(program)
+            except OSError as error:
+                raise StartError(f"{program.name} cannot be started: {error}") from error
+            self._running[program.name] = _Running(program, process, time.monotonic())
         if self._watcher is None:
             self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
             self._watcher.start()
@@ -189,16 +193,23 @@ class Supervisor:
         if self._watchman is not None:
             os.close(self._news)
         news, self._news = os.pipe()
-        with (self._logs / "watchman.log").open("ab") as output:
-            self._watchman = subprocess.Popen(
-                (sys.executable, "-m", "mitra.watchman", *([str(self._passing)] if self._passing else [])),
-                stdin=news,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=self._keep,
-                start_new_session=True,
-            )
-        os.close(news)
+        try:
+            with (self._logs / "watchman.log").open("ab") as output:
+                self._watchman = subprocess.Popen(
+                    (
+                        sys.executable,
+                        "-m",
+                        "mitra.watchman",
+                        *([str(self._passing)] if self._passing else []),
+                    ),
+                    stdin=news,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=self._keep,
+                    start_new_session=True,
+                )
+        finally:
+            os.close(news)
         for running in self._running.values():
             if running.process.poll() is None:
                 os.write(self._news, b"%d\n" % running.process.pid)
@@ -229,7 +240,10 @@ class Supervisor:
         with self._lock:
             if self._watchman is not None and self._watchman.poll() is not None:
                 log.warning("ended program=watchman code=%s", self._watchman.returncode)
-                self._post_watchman()
+                try:
+                    self._post_watchman()
+                except OSError as error:
+                    log.error("not_started_again program=watchman why=%s", error)  # noqa: TRY400
         for path in self._logs.glob("*.log"):
             try:
                 bound(path)
@@ -242,9 +256,18 @@ class Supervisor:
         if running.due_s is None:
             self._ended(running, now_s)
         elif now_s >= running.due_s and not self._closing.is_set():
+            self._start_again(running, now_s)
+
+    def _start_again(self, running: _Running, now_s: float) -> None:
+        try:
             running.process = self._spawn(running.program)
-            running.started_s, running.due_s = now_s, None
-            running.restarts += 1
+        except OSError as error:  # no memory, no process, no disk: it may be there in a while
+            log.error("not_started_again program=%s why=%s", running.program.name, error)  # noqa: TRY400
+            running.due_s = now_s + running.backoff_s
+            running.backoff_s = min(2 * running.backoff_s, LONGEST_BACKOFF_S)
+            return
+        running.started_s, running.due_s = now_s, None
+        running.restarts += 1
 
     def _ended(self, running: _Running, now_s: float) -> None:
         name, code = running.program.name, running.process.returncode

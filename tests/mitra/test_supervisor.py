@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +32,41 @@ def test_what_was_killed_is_started_again_and_stop_leaves_nothing(tmp_path: Path
     assert again != fallen
     supervisor.stop()
     assert not runs(again)
+
+
+def test_a_system_that_makes_no_process_now_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = Supervisor(tmp_path)
+    supervisor.start(Program("sleeper", SLEEPER))
+    really, refusals = supervisor._spawn, [BlockingIOError("no process")]
+
+    def spawn(program: Program) -> subprocess.Popen[bytes]:
+        if refusals:
+            raise refusals.pop()
+        return really(program)
+
+    monkeypatch.setattr(supervisor, "_spawn", spawn)
+    supervisor.kill("sleeper")
+    try:
+        until(lambda: supervisor.restarts()["sleeper"] == 1, "a second try", seconds=20)
+    finally:
+        supervisor.stop()
+    assert "not_started_again program=sleeper why=no process" in caplog.text
+
+
+def test_a_program_that_the_system_does_not_start_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(tmp_path)
+
+    def spawn(_program: Program) -> subprocess.Popen[bytes]:
+        raise BlockingIOError("no process")
+
+    monkeypatch.setattr(supervisor, "_spawn", spawn)
+    with pytest.raises(StartError, match="sleeper cannot be started: no process"):
+        supervisor.start(Program("sleeper", SLEEPER))
+    supervisor.stop()
 
 
 def test_a_program_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from ingest.contract.lines import whole_lines
+
 MAX_VERSIONS = 40
 MAX_EVENTS = 200
 MAX_ANSWERS = 200
@@ -162,8 +164,8 @@ def standing(events: tuple[EventFile, ...]) -> tuple[int | None, int | None, tup
 def answers(root: Path) -> dict[str, AnswerFile]:
     """The newest answers to people's decisions, by the id of the action."""
     try:
-        lines = (root / "decisions.jsonl").read_bytes().splitlines()[-MAX_ANSWERS:]
-        found = [msgspec.json.decode(line, type=AnswerFile) for line in lines if line]
+        lines = whole_lines((root / "decisions.jsonl").read_bytes())[-MAX_ANSWERS:]
+        found = [msgspec.json.decode(line, type=AnswerFile) for line in lines]
     except (OSError, msgspec.DecodeError):
         return {}
     return {one.action_id: one for one in found}
@@ -191,7 +193,7 @@ def _same(path: Path, entry: dict[str, Any]) -> bool:
 
 def _events(path: Path) -> tuple[EventFile, ...]:
     try:
-        lines = path.read_text("utf-8").splitlines()[-MAX_EVENTS:]
-        return tuple(msgspec.json.decode(line, type=EventFile) for line in lines if line)
+        lines = whole_lines(path.read_bytes())[-MAX_EVENTS:]
+        return tuple(msgspec.json.decode(line, type=EventFile) for line in lines)
     except (OSError, msgspec.DecodeError):
         return ()

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ingest.contract.actions import MODEL_KINDS, Action
+from ingest.contract.lines import whole_lines, whole_size
 from ingest.desk import Desk
 from mitra.layout import Layout
 from mitra.supervisor import Program, Supervisor
@@ -59,14 +60,15 @@ _DECODE = msgspec.json.Decoder(Answer).decode
 def answers(layout: Layout) -> tuple[Answer, ...]:
     """Every answer, oldest first."""
     path = layout.registry / ANSWERS
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    return tuple(_DECODE(line) for line in lines if line)
+    return tuple(map(_DECODE, whole_lines(path.read_bytes()))) if path.exists() else ()
 
 
 def write_answer(layout: Layout, answer: Answer) -> None:
     """Append an answer, on disk when this returns. Only `mitra model carry-out` writes."""
     layout.registry.mkdir(parents=True, exist_ok=True)
-    with (layout.registry / ANSWERS).open("ab") as file:
+    with (layout.registry / ANSWERS).open("ab+") as file:
+        file.seek(0)
+        file.truncate(whole_size(file.read()))  # what a power cut left of a line
         file.write(_ENCODE(answer) + b"\n")
         file.flush()
         os.fsync(file.fileno())

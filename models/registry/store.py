@@ -7,6 +7,7 @@ root/history.jsonl           one event a line, appended and synced
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest.contract.lines import whole_lines, whole_size
 from models.registry.gate import GateVerdict
 from models.registry.history import Alias, Event, RefusedError, Standing, Step, standing_of, step
 from models.registry.manifest import NAME, FileEntry, Manifest, ManifestError, from_bytes, sha256
@@ -50,7 +52,7 @@ class Listed:
 
 
 class Registry:
-    """One folder, one writer (the training and the command line take turns); readers may be many."""
+    """One folder; training, the command line and the screens' decisions take turns; readers may be many."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -157,9 +159,9 @@ class Registry:
         path = self.root / "history.jsonl"
         if not path.exists():
             return ()
-        lines = path.read_text("utf-8").splitlines()
         return tuple(
-            Event(**{**(line := json.loads(text)), "step": Step(line["step"])}) for text in lines if text
+            Event(**{**(line := json.loads(text)), "step": Step(line["step"])})
+            for text in whole_lines(path.read_bytes())
         )
 
     def standing(self, name: str) -> Standing:
@@ -229,14 +231,18 @@ class Registry:
         return self._append(Event(Step.ROLLBACK, name, version, by, reason, now_ns))
 
     def _append(self, event: Event) -> Standing:
-        after = step(self.standing(event.name), event)
-        self.load(event.name, event.version)  # nothing unverified ever gets an alias
-        line = json.dumps({**asdict(event), "step": event.step.value}, ensure_ascii=False) + "\n"
+        """Write an event down if it is allowed now; whoever else wants to, waits until that is done."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "history.jsonl").open("a", encoding="utf-8") as text:
-            text.write(line)
-            text.flush()
-            os.fsync(text.fileno())
+        line = json.dumps({**asdict(event), "step": event.step.value}, ensure_ascii=False) + "\n"
+        with (self.root / "history.jsonl").open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            after = step(self.standing(event.name), event)
+            self.load(event.name, event.version)  # nothing unverified ever gets an alias
+            file.seek(0)
+            file.truncate(whole_size(file.read()))  # what a power cut left of a line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
         return after
 
     def remove(self, name: str, version: int) -> None:

@@ -103,6 +103,9 @@ def test_the_page_waits_for_the_answer_and_then_shows_it(models: Screens, tmp_pa
     checks = [{"code": "enough_faults", "passed": False, "detail": "3 of at least 5"}]
     answer = {"action_id": PROMOTE["action_id"], "done_ns": models.clock(), "code": "gate", "checks": checks}
     (tmp_path / "registry" / "decisions.jsonl").write_text(json.dumps(answer) + "\n")
+    for file in ("decisions.jsonl", "history.jsonl"):
+        with (tmp_path / "registry" / file).open("ab") as being_written:
+            being_written.write(b'{"step": "pro')
     told = models.client.get("/models/bearings/decisions", headers=fragment).text
     assert "hx-trigger" not in told
     assert "the gate did not pass" in told

@@ -14,7 +14,7 @@ from ingest.desk import Desk
 from mitra import decisions
 from mitra.decisions import TOO_OLD_NS, carry_out
 from mitra.layout import Layout
-from mitra.mailbox import NAME, Clerk, answers, waiting
+from mitra.mailbox import ANSWERS, NAME, Clerk, answers, waiting, write_answer
 from mitra.supervisor import Program, Supervisor
 from models.registry import FileEntry, Finding, GateVerdict, Manifest, Metric, Registry, Signer, Step
 from simulators.plant import PlantRequest, write_plant
@@ -78,6 +78,12 @@ def test_a_promotion_that_passes_the_gate_is_the_person_s(
     assert (last.step, last.version, last.by, last.reason) == (Step.PROMOTE, 2, "rina", WHY)
     assert carry_out(data, data / "plant.toml") == (), "an answered decision is not carried out twice"
     assert answers(Layout(data)) == (answer,)
+    file = Layout(data).registry / ANSWERS
+    with file.open("ab") as cut_short:
+        cut_short.write(b'{"action_id": "half of')
+    assert answers(Layout(data)) == (answer,)
+    write_answer(Layout(data), answer)
+    assert answers(Layout(data)) == (answer, answer)
 
 
 def test_a_gate_that_does_not_pass_leaves_the_champion(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

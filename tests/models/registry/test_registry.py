@@ -1,6 +1,8 @@
 """A folder of signed models: what is loaded, who may change what, and the way back."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from models.registry import (
     Manifest,
     ManifestError,
     Metric,
+    Model,
     RefusedError,
     Registry,
     Signer,
@@ -184,3 +187,54 @@ def test_names_cannot_leave_the_folder(registry: Registry, signer: Signer) -> No
         registry.add(draft(), {"../evil": b""}, signer)
     with pytest.raises(RefusedError):
         registry.load("../bearings", 1)
+
+
+def in_shadow(registry: Registry, signer: Signer) -> None:
+    for content in (b"one", b"two"):
+        registry.challenge("bearings", add(registry, signer, content), **WHO)
+
+
+def test_half_a_line_of_the_history_is_not_there_yet_and_the_next_event_takes_its_place(
+    registry: Registry, signer: Signer
+) -> None:
+    in_shadow(registry, signer)
+    path = registry.root / "history.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"step": "promo')
+    assert registry.standing("bearings").champion == 1
+    registry.promote("bearings", passed(1, 2), **WHO)
+    assert registry.standing("bearings").champion == 2
+    assert path.read_bytes().startswith(whole)
+
+
+def test_a_reason_is_one_line_whatever_characters_it_has(registry: Registry, signer: Signer) -> None:
+    in_shadow(registry, signer)
+    reason = "replayed\u2028on last\x85month"
+    registry.promote("bearings", passed(1, 2), by="Siti", reason=reason, now_ns=1)
+    assert registry.history()[-1].reason == reason
+
+
+def test_two_people_who_decide_at_once_do_not_break_the_history(
+    registry: Registry, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_shadow(registry, signer)
+    looked, go_on = threading.Event(), threading.Event()
+    really = registry.load
+
+    def slowly(name: str, version: int) -> Model:
+        if not looked.is_set():
+            looked.set()
+            assert go_on.wait(10)
+        return really(name, version)
+
+    monkeypatch.setattr(registry, "load", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(registry.promote, "bearings", passed(1, 2), **WHO)
+        assert looked.wait(10)
+        second = pool.submit(registry.refuse, "bearings", 2, **WHO)
+        wait([second], timeout=0.2)
+        go_on.set()
+        assert first.result(10).champion == 2
+        with pytest.raises(RefusedError, match="not the challenger"):
+            second.result(10)
+    assert registry.standing("bearings").champion == 2

@@ -71,6 +71,7 @@ class Session:
         self._events: deque[Event] = deque()
         self._is_ready = threading.Event()
         self._is_over = False
+        self._handing_over = threading.Lock()
         self._subscribe_mid: int | None = None
         self._goodbye: ReasonCode | None = None
         self._last_word: mqtt.MQTTMessageInfo | None = None
@@ -105,12 +106,14 @@ class Session:
             self._client.connect(self._broker.host, self._broker.port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
             self._events.append(Closed(f"{type(error).__name__}: {error}"))
-        if self._is_over:
-            # The agent lost patience meanwhile: this session must not live beside the next one.
+        with self._handing_over:
+            is_wanted = not self._is_over
+            if is_wanted:
+                self._is_ready.set()
+        if is_wanted:
+            self._wake()
+        else:  # the agent lost patience meanwhile: this session must not live beside the next one
             self._client.disconnect()
-            return
-        self._is_ready.set()
-        self._wake()
 
     @property
     def socket(self) -> socket | None:
@@ -134,8 +137,7 @@ class Session:
             if self._client.want_write():
                 self._client.loop_write()
             self._client.loop_misc()
-        events = list(self._events)
-        self._events.clear()
+        events = [self._events.popleft() for _ in range(len(self._events))]
         if any(isinstance(event, Closed) for event in events):
             self._is_over = True
         return events
@@ -156,7 +158,10 @@ class Session:
         The death certificate is waited for: a socket that is closed with something unread in it takes back
         what was written last. Blocks at most a second.
         """
-        sock, until_s = self.socket, time.monotonic() + CLOSE_TIMEOUT_S
+        until_s = time.monotonic() + CLOSE_TIMEOUT_S
+        with self._handing_over:
+            sock = self.socket
+            self._is_over = sock is None
         if sock is not None:
             sock.settimeout(CLOSE_TIMEOUT_S)
             while self.wants_write and self._client.loop_write() == MQTTErrorCode.MQTT_ERR_SUCCESS:

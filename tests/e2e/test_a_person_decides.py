@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from mitra.demo import Demo, DemoRequest, prepare, receipts_of
+from tests.browsing import hold
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
@@ -31,8 +32,6 @@ FLAGS = [
     "--no-first-run",
 ]
 WAIT_MS = 120_000
-HOLD_MS = 1_900
-"""A little more than the page asks for: a busy machine counts late."""
 TABS = {"trend": "#trend-1", "waveform": "#waveform", "spectrum": "#envelope"}
 SCREENS = ("/", "/alarms", "/alarms?show=all", "/energy", "/oee", "/models", "/audit", "/sign-in")
 APPROVALS = ("#/", "#/history", "#/receipts", "#/audit", "#/enrol")
@@ -228,11 +227,7 @@ def reviews_and_approves(person: Person, *, wants_code: bool) -> None:
     if wants_code:
         page.locator("#panel").click()
         expect(page.locator("#presence")).to_have_value(re.compile(r"^\d{6}$"))
-    approve.scroll_into_view_if_needed()
-    approve.hover()
-    page.mouse.down()
-    page.wait_for_timeout(HOLD_MS)
-    page.mouse.up()
+    hold(page)
     expect(page.locator("#mine, #state").first).to_be_visible()
 
 

@@ -48,6 +48,7 @@ class Link:
         self._client.reconnect_delay_set(1, 30)
         self._client.max_queued_messages_set(MAX_QUEUE)
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
     def start(self) -> None:
@@ -71,6 +72,14 @@ class Link:
         client.subscribe([(topic, 1) for topic in self._topics])
         self._put(CONNECTED, b"")
         say("connected", broker=f"{self._broker.host}:{self._broker.port}")
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: Any, _number: int, reasons: list[Any], _props: Any
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            say("subscription_refused", logging.ERROR, reasons=sorted({str(reason) for reason in reasons}))
+        else:
+            say("subscribed", topics=len(reasons))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if len(message.payload) > MAX_REQUEST_BYTES:

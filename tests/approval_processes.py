@@ -104,6 +104,11 @@ class Stack:
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
         log.close()
 
+    def said(self, name: str) -> bytes:
+        """The log of one, over all its lives."""
+        path = self.folder / f"{name}.log"
+        return path.read_bytes() if path.exists() else b""
+
     def start(self, name: str) -> None:
         """Start one of broker, actuator, control, page and wait until it answers."""
         if name == "broker":
@@ -115,11 +120,13 @@ class Stack:
             until(lambda: _listens(self.ports["broker"]))
             return
         module = {"actuator": "edge.actuator", "control": "control", "page": "control.page"}[name]
+        said = len(self.said(name))
         self.spawn(name, sys.executable, "-m", module, "--config", str(self.folder / f"{name}.toml"))
-        if name == "actuator":
-            until((self.folder / "actuator" / "edge.pub.json").exists)
-        else:
-            until(lambda: answers(f"http://localhost:{self.ports[name]}/healthz"))
+        if name != "actuator":
+            until(lambda: answers(f"http://localhost:{self.ports[name]}/healthz"), f"an answer of {name}")
+        if name != "page":
+            # What is said before they listen is said to nobody.
+            until(lambda: b'"event": "subscribed"' in self.said(name)[said:], f"{name} on the broker")
 
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)

@@ -43,6 +43,7 @@ class Link:
         self._client.reconnect_delay_set(1, 30)
         self._client.max_queued_messages_set(MAX_QUEUE)
         self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
 
     def start(self) -> None:
@@ -65,6 +66,14 @@ class Link:
             return
         client.subscribe([(control_topic(self._site, self._edge, leaf), 1) for leaf in TO_EDGE])
         say("connected", broker=f"{self._broker.host}:{self._broker.port}")
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: Any, _number: int, reasons: list[Any], _props: Any
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            say("subscription_refused", logging.ERROR, reasons=sorted({str(reason) for reason in reasons}))
+        else:
+            say("subscribed", topics=len(reasons))
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         topic = parse_control_topic(message.topic)

@@ -28,13 +28,16 @@ def hold(page: Any) -> None:
 
 def to_be_seen(fixtures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What browsers showed and processes wrote, for the report of a test that failed."""
+    shown: set[Path] = set()
     for value in fixtures.values():
         for context in getattr(value, "contexts", ()):
             for page in context.pages:
                 yield f"screen {page.url}", _text(page)
-        folder = getattr(value, "folder", None)
-        if isinstance(folder, Path):
-            for path in sorted(folder.rglob("*.log")):
+        demo = getattr(getattr(value, "request", None), "data", None)
+        folder = value if isinstance(value, Path) else getattr(value, "folder", demo)
+        if isinstance(folder, Path) and folder.is_dir():
+            for path in sorted({*folder.rglob("*.log")} - shown):
+                shown.add(path)
                 yield f"log {path.name}", path.read_text("utf-8", "replace")[-MAX_SHOWN:]
 
 

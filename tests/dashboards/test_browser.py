@@ -31,7 +31,8 @@ from mitra.supervisor import free_port
 playwright_api = pytest.importorskip("playwright.sync_api")
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]  # a busy machine starts and paints slowly
+playwright_api.expect.set_options(timeout=60_000)  # what comes late on a busy machine comes
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
@@ -42,7 +43,7 @@ FLAGS = [
     "--no-first-run",
 ]
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 ALARM = "pump-001:bearing_outer:1"
 PAGES = (
     "/",
@@ -114,6 +115,7 @@ class Running:
     url: str
     process: subprocess.Popen[bytes]
     feeder: Feeder
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +133,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     thread = threading.Thread(target=feeder.run)
     thread.start()
     command = (sys.executable, "-m", "dashboards", "--config", str(folder / "screens.toml"))
-    process = subprocess.Popen(command, cwd=ROOT)
+    with (folder / "screens.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for(lambda: answers(url))
-        yield Running(url, process, feeder)
+        yield Running(url, process, feeder, folder)
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
@@ -211,7 +214,7 @@ def test_an_alarm_is_acknowledged_and_judged_in_three_taps(tab: Tab, running: Ru
     tab.page.goto("/alarms")
     card = tab.page.locator(f'[data-alarm="{ALARM}"]')
     card.get_by_role("button", name="Acknowledge").click()
-    playwright_api.expect(card.get_by_text("Acknowledged", exact=True)).to_be_visible(timeout=10_000)
+    playwright_api.expect(card.get_by_text("Acknowledged", exact=True)).to_be_visible()
     card.get_by_role("button", name="False alarm").click()
     playwright_api.expect(card.get_by_text("Verdict: False alarm")).to_be_visible()
     card.get_by_role("button", name="Undo").click()
@@ -227,7 +230,7 @@ def test_what_is_new_waits_behind_a_button(tab: Tab, running: Running) -> None:
     before = tab.page.locator(".alarm").evaluate_all("all => all.map((one) => one.id)")
     running.feeder.raise_alarm.set()
     button = tab.page.get_by_role("button", name="1 new")
-    playwright_api.expect(button).to_be_visible(timeout=10_000)
+    playwright_api.expect(button).to_be_visible()
     assert tab.page.locator(".alarm").evaluate_all("all => all.map((one) => one.id)") == before
     button.click()
     playwright_api.expect(tab.page.locator('[data-alarm="conveyor-005:looseness:1"]')).to_be_visible()
@@ -238,8 +241,21 @@ def test_values_change_in_place_without_a_reload(wide: Tab, running: Running) ->
     wide.page.goto("/")
     place = wide.page.locator('.tile[data-machine="pump-001"] [data-live="velocity"]')
     before = place.text_content()
-    playwright_api.expect(place).not_to_have_text(before, timeout=10_000)
+    playwright_api.expect(place).not_to_have_text(before)
     assert wide.complaints == []
+
+
+WATCH_LINK = """(live) => {
+  window.link = { changes: [], still_ms: 0 };
+  let last = performance.now();
+  setInterval(() => {
+    link.still_ms = Math.max(link.still_ms, performance.now() - last - 100);
+    last = performance.now();
+  }, 100);
+  new MutationObserver(() => link.changes.push([live.dataset.state === "live", Date.now()]))
+    .observe(live, { attributes: true, attributeFilter: ["data-state"] });
+}"""
+"""When the page said what by its own clock, and how long the page itself stood still at most."""
 
 
 def test_a_lost_link_is_shown_within_6_s_and_found_again_within_5(tab: Tab, running: Running) -> None:
@@ -247,14 +263,22 @@ def test_a_lost_link_is_shown_within_6_s_and_found_again_within_5(tab: Tab, runn
     tab.page.goto("/")
     live = tab.page.locator("#live")
     playwright_api.expect(live).to_have_attribute("data-state", "live")
+    live.evaluate(WATCH_LINK)
+    stopped_s = time.time()
     os.kill(running.process.pid, signal.SIGSTOP)
     try:
-        lost_s = wait_for(lambda: live.get_attribute("data-state") != "live")
+        playwright_api.expect(live).not_to_have_attribute("data-state", "live")
     finally:
         os.kill(running.process.pid, signal.SIGCONT)
-    found_s = wait_for(lambda: live.get_attribute("data-state") == "live")
-    assert lost_s <= 6.0
-    assert found_s <= 5.0
+    awake_s = time.time() + wait_for(lambda: answers(running.url))
+    playwright_api.expect(live).to_have_attribute("data-state", "live")
+    seen = tab.page.evaluate("link")
+    lost_s = next(at_ms for is_live, at_ms in seen["changes"] if not is_live) / 1e3 - stopped_s
+    found_s = seen["changes"][-1][1] / 1e3 - awake_s
+    # What a busy machine takes from the page, or from the server until it answers anybody, is not theirs.
+    still_s = seen["still_ms"] / 1e3
+    assert lost_s <= 6.0 + still_s, seen
+    assert found_s <= 5.0 + still_s, seen
 
 
 def test_machines_that_fall_silent_are_greyed_with_their_age(tab: Tab, running: Running) -> None:
@@ -263,12 +287,12 @@ def test_machines_that_fall_silent_are_greyed_with_their_age(tab: Tab, running: 
     try:
         tab.page.goto("/")
         tile = tab.page.locator('.tile[data-machine="fan-002"]')
-        playwright_api.expect(tile).to_have_class("tile is-stale", timeout=20_000)
+        playwright_api.expect(tile).to_have_class("tile is-stale")
         assert "ago" in tile.text_content()
         assert tab.page.locator("#live").get_attribute("data-state") == "stale"
     finally:
         running.feeder.quiet.clear()
-    playwright_api.expect(tile).not_to_have_class("tile is-stale", timeout=10_000)
+    playwright_api.expect(tile).not_to_have_class("tile is-stale")
 
 
 def test_an_offline_word_is_kept_visibly_and_sent_later(tab: Tab, running: Running) -> None:
@@ -279,7 +303,7 @@ def test_an_offline_word_is_kept_visibly_and_sent_later(tab: Tab, running: Runni
     card.get_by_role("button", name="Not sure").click()
     playwright_api.expect(tab.page.get_by_text("1 waiting to be sent")).to_be_visible()
     tab.page.context.set_offline(False)
-    playwright_api.expect(tab.page.get_by_text("1 waiting to be sent")).to_be_hidden(timeout=15_000)
+    playwright_api.expect(tab.page.get_by_text("1 waiting to be sent")).to_be_hidden()
     tab.page.reload()
     playwright_api.expect(card.get_by_text("Verdict: Not sure")).to_be_visible()
 
@@ -315,7 +339,7 @@ def test_no_page_scrolls_sideways_complains_or_breaks_a_rule_of_wcag(
             tab.page.goto(path)
             tab.page.wait_for_timeout(300)
             loading = tab.page.locator(".chart-wait", has_text=re.compile("Loading|Memuat"))
-            playwright_api.expect(loading).to_have_count(0, timeout=10_000)
+            playwright_api.expect(loading).to_have_count(0)
             wider = tab.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wider <= 0, f"{path} is {wider} px too wide at {width}"
             found = axe_api.Axe().run(

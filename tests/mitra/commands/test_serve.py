@@ -23,12 +23,13 @@ from mitra.accounts import accounts, passwords
 from mitra.broker import BrokerFiles, prepare
 from mitra.health import runs
 from mitra.layout import Layout
-from mitra.serving import read_serving
+from mitra.serving import Serving, read_serving
 from mitra.supervisor import Program, Supervisor, free_port, listens
 from tests.mitra.commands.terminal import mitra
 from tests.waiting import until
 
 SITE, GATEWAY = "my-plant", "gw-1"
+START_S = 300.0
 pytestmark = pytest.mark.timeout(400)  # several starts of a whole plant, each with kernels to compile
 
 
@@ -101,6 +102,14 @@ def posted_order(layout: Layout, url: str) -> dict[str, Any]:
     return answer
 
 
+def serving_of(layout: Layout, process: subprocess.Popen[str]) -> Serving:
+    """What a plant says of itself once all its processes serve, however long that takes."""
+    until(lambda: read_serving(layout) or process.poll() is not None, "all processes", seconds=START_S)
+    serving = read_serving(layout)
+    assert serving is not None, process.communicate()
+    return serving
+
+
 @pytest.mark.full
 def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
@@ -114,9 +123,7 @@ def test_a_plant_is_served_looked_at_and_stopped(plant: Path, tmp_path: Path) ->
 
     orders = ("--work-orders", str(free_port()), "--order-fault", "BRG01=bearing_outer")
     with served(plant, "--data", data, "--with-gateways", "--with-control", *orders, *ports()) as process:
-        assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
-        serving = read_serving(layout)
-        assert serving is not None, process.communicate()
+        serving = serving_of(layout, process)
         assert set(serving.urls) == {"screens", "approvals", "orders"}
         for name in ("screens", "approvals"):
             assert httpx.get(f"{serving.urls[name]}/healthz").status_code == 200
@@ -183,16 +190,12 @@ def test_a_killed_plant_leaves_nothing_and_is_served_again_until_its_terminal_cl
     layout = Layout(tmp_path / "data")
     where = ("--data", layout.root, *ports())
     with served(plant, *where) as process:
-        assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
-        serving = read_serving(layout)
-        assert serving is not None, process.communicate()
+        serving = serving_of(layout, process)
         process.kill()
         assert until(lambda: not any(map(runs, serving.pids.values())))
         layout.serving.unlink()
     with served(plant, *where) as process:
-        assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
-        serving = read_serving(layout)
-        assert serving is not None, process.communicate()
+        serving = serving_of(layout, process)
         process.send_signal(signal.SIGHUP)
         _out, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
@@ -239,9 +242,7 @@ def test_an_external_broker_is_used_with_the_accounts_made_here(
 ) -> None:
     layout = Layout(tmp_path / "data")
     with served(plant, "--data", layout.root, "--broker", external, "--with-gateways", *ports()) as process:
-        assert until(lambda: read_serving(layout) is not None or process.poll() is not None)
-        serving = read_serving(layout)
-        assert serving is not None, process.communicate()
+        serving = serving_of(layout, process)
         assert serving.broker == external
         assert "broker" not in serving.alive
 

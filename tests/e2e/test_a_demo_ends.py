@@ -14,7 +14,7 @@ import pytest
 from mitra.demo import DemoRequest, prepare
 from mitra.exits import PersonError
 
-WAIT_S = 120.0
+WAIT_S = 250.0
 
 
 def children(pid: int) -> list[int]:
@@ -53,6 +53,7 @@ def test_a_folder_that_cannot_be_is_a_sentence(tmp_path: Path, place: str) -> No
 
 
 @pytest.mark.full
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("hang_up")
 @pytest.mark.parametrize("said", [signal.SIGINT, signal.SIGHUP])
 def test_ctrl_c_and_a_closed_terminal_leave_no_process(tmp_path: Path, said: signal.Signals) -> None:

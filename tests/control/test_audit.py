@@ -234,7 +234,7 @@ def test_a_witness_that_was_away_is_asked_again_though_the_log_has_not_grown(
     until(lambda: sender.refused == 1)
     away.clear()
     sender.offer(shown)
-    until(lambda: len(asked) == 3, "a second try", seconds=10)
+    until(lambda: len(asked) == 3, "a second try")
     sender.offer(shown)
     sender.close()
     assert asked == ["http://plant", "http://partner", "http://partner"], "who has cosigned is left in peace"

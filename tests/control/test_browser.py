@@ -48,6 +48,7 @@ class Person:
     def __init__(self, browser: Browser, stack: Stack, **options: Any) -> None:
         self.stack = stack
         self.context: BrowserContext = browser.new_context(**options)
+        self.context.set_default_timeout(60_000)
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("console", lambda one: self._note(one.type, one.text))
@@ -161,7 +162,7 @@ def test_two_persons_stop_a_critical_machine_with_passkeys_and_the_code(
     sari.open("kiln-1")
     sari.page.fill("#presence", code)
     sari.hold()
-    sari.page.locator("#state[data-state=confirmed]").wait_for(timeout=15_000)
+    sari.page.locator("#state[data-state=confirmed]").wait_for()
     assert stack.stopped("kiln-1")
     assert budi.complaints == sari.complaints == []
 

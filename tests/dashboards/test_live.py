@@ -31,7 +31,7 @@ from ingest.reader import Reader
 from ingest.views import Latest
 
 NOW_NS = 1_795_489_500_000_000_000
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def quiet_house(plant: WrittenPlant, folder: Path, now_ns: list[int]) -> House:

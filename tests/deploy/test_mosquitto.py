@@ -20,6 +20,7 @@ import pytest
 from ingest.host import Host
 from ingest.mqtt import Link, broker_of
 from mitra.accounts import Account, accounts
+from mitra.supervisor import free_port
 from tests.waiting import WAIT_S
 
 SITE = "plant-1"
@@ -77,9 +78,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             ],
             check=True,
         )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     text = (DEPLOY / "mosquitto" / "mosquitto.conf").read_text()
     text = text.replace("/etc/mosquitto/mitra", str(folder)).replace(
         "listener 8883", f"listener {port} 127.0.0.1"

@@ -51,7 +51,7 @@ class Person:
     def __post_init__(self) -> None:
         locale = {"id": "id-ID", "en": "en-GB"}[self.language]
         self.context = self.browser.new_context(locale=locale, viewport={"width": 390, "height": 844})
-        self.context.set_default_timeout(30_000)
+        self.context.set_default_timeout(60_000)
         self.context.add_init_script(WATCH_POLICY)
         self.page = self.context.new_page()
         self.page.on("console", self._hear)
@@ -81,7 +81,7 @@ class Person:
 
 
 expect = playwright_api.expect
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=60_000)
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

@@ -95,5 +95,5 @@ def test_a_session_given_up_while_it_is_handed_over_does_not_live_on(session: Se
     session._is_ready = HandedOver()
     Paho.made.go_on.set()
     thread.join(10)
-    until(lambda: Paho.made.disconnected == 1, "a goodbye", seconds=5)
+    until(lambda: Paho.made.disconnected == 1, "a goodbye")
     assert session.socket is None

@@ -202,7 +202,7 @@ def test_a_read_that_came_back_is_not_called_hanging_until_the_next_one(
     readers.start()
     until(lambda: readers.look_after(time.monotonic_ns()) or marked)
     try:
-        until(lambda: not readers.silent(), "a machine that answered is silent for an hour", seconds=10)
+        until(lambda: not readers.silent(), "a machine that answered is silent for an hour")
     finally:
         readers.stop(2.0)
 
@@ -229,7 +229,7 @@ def test_the_hosts_newest_wish_is_not_lost_while_an_older_one_is_carried_out() -
     readers.acquire("m-1", *wishes.pop(0))
     readers.start()
     try:
-        until(lambda: (0, 0) in source.asked, "the order to go back to normal", seconds=10)
+        until(lambda: (0, 0) in source.asked, "the order to go back to normal")
     finally:
         readers.stop(2.0)
 

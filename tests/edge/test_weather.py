@@ -177,7 +177,7 @@ def test_the_status_is_printed_as_json(make_host: Make, make_agent: Make) -> Non
     agent.start()
     until(lambda: len(host.made()) > 5 and read_status(agent.data) is not None)
     from_file = subprocess.run(
-        [*agent.command, "--status"], cwd=agent.cwd, capture_output=True, text=True, timeout=30, check=True
+        [*agent.command, "--status"], cwd=agent.cwd, capture_output=True, text=True, timeout=120, check=True
     )
     said = json.loads(from_file.stdout)
     assert said["gateway"] == "gw-1"

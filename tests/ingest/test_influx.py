@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -27,6 +26,7 @@ from ingest.contract.rows import FeatureRow, Outputs
 from ingest.influx import Follower, Influx, InfluxError, flux_query, flux_text, read_rows
 from ingest.journal.entry import Intake
 from ingest.journal.journal import Journal
+from mitra.supervisor import free_port
 from tests.waiting import until
 
 S = 1_000_000_000
@@ -255,9 +255,7 @@ def test_an_answer_that_is_no_table_is_a_sentence(stub: str, answer: str, said: 
 @pytest.mark.full
 @pytest.mark.skipif(not Path(VICTORIA).exists(), reason="victoria-metrics is not installed")
 def test_a_real_server_that_speaks_the_v2_interface_holds_every_value(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [
             VICTORIA,

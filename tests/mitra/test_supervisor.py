@@ -49,7 +49,7 @@ def test_a_system_that_makes_no_process_now_is_asked_again(
     monkeypatch.setattr(supervisor, "_spawn", spawn)
     supervisor.kill("sleeper")
     try:
-        until(lambda: supervisor.restarts()["sleeper"] == 1, "a second try", seconds=20)
+        until(lambda: supervisor.restarts()["sleeper"] == 1, "a second try")
     finally:
         supervisor.stop()
     assert "not_started_again program=sleeper why=no process" in caplog.text

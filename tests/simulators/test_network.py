@@ -11,7 +11,7 @@ import pytest
 
 from simulators.network import BadNetwork, Fate, Luck, Weather
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -16,6 +16,7 @@ from edge.config import Broker
 from edge.link import Arrived, Closed, Opened, Session, Subscribed
 from edge.node import EdgeNode, Now, Publish, Subscribe
 from ingest.contract.ids import ID_PATTERN
+from tests.waiting import WAIT_S
 
 CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 1, 3, 8, 14
 
@@ -81,7 +82,7 @@ def session_of(wire: Wire, version: str) -> tuple[EdgeNode, Session]:
 def run(
     session: Session, what: type[Opened | Subscribed | Arrived | Closed], node: EdgeNode
 ) -> tuple[object, ...]:
-    end = time.monotonic() + 10
+    end = time.monotonic() + WAIT_S
     while time.monotonic() < end:
         for event in session.step(readable=session.socket is not None):
             if isinstance(event, what):
@@ -91,7 +92,7 @@ def run(
 
 
 def until_packet(wire: Wire, kind: int) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + WAIT_S
     while not wire.of(kind):
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from asyncua.sync import Server, SyncNode
 from edge.sensors import SensorConfigError, build
 from ingest.contract.plant import Plant
 from ingest.contract.values import Scalar, Waveform
+from mitra.supervisor import free_port
 
 SECOND = 1_000_000_000
 T0 = 1_790_000_000 * SECOND
@@ -25,9 +25,7 @@ Nodes = dict[str, SyncNode]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Nodes]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     running = Server()
     running.set_endpoint(f"opc.tcp://127.0.0.1:{port}/plant")
     running.set_security_policy([ua.SecurityPolicyType.NoSecurity])

@@ -116,6 +116,19 @@ class Layout:
         return self.root / "actuator" / gateway
 
 
+def plant_folder(data: Path) -> Layout:
+    """A data folder in which something is kept for a plant. Raises PersonError when there is none.
+
+    A plant may lack any part (no stream ran yet, nobody said anything), but not all of them.
+    """
+    layout = Layout(data)
+    known = (layout.server, layout.desk.parent, layout.signing_key.parent, layout.broker, layout.control)
+    if not any(one.is_dir() for one in known):
+        why = "holds no plant's data" if data.is_dir() else "is no folder, so no plant's data is there"
+        raise PersonError("setting", f"{data} {why}. Name the folder of `mitra serve` with --data.")
+    return layout
+
+
 _NO_FOLDER = (FileExistsError, FileNotFoundError, NotADirectoryError)
 """No folder is or can be made at a path: a file is in the way, or the file system takes none."""
 

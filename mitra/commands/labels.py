@@ -17,7 +17,7 @@ import uvicorn
 from ingest.contract.rejected import Rejected
 from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say, say_json, say_table
 from mitra.exits import PersonError
-from mitra.layout import Layout, make_folder, read_plant
+from mitra.layout import Layout, make_folder, plant_folder, read_plant
 from mitra.stored import book_of_desk, reader_of
 from mitra.training import vouch, weigh_with
 from mitra.work_orders import PATH as ORDERS_PATH
@@ -134,7 +134,7 @@ def listing(data: DataFolder, as_json: AsJson = False) -> None:
 
     Example: `mitra labels list --data plant-data`
     """
-    book = book_of_desk(Layout(data).desk)
+    book = book_of_desk(plant_folder(data).desk)
     held = book.current()
     if as_json:
         say_json({"labels": held, "refused": book.refused})
@@ -227,7 +227,7 @@ def vouch_for(
 
 
 def _doubted(data: Path) -> list[Weighed]:
-    reader = reader_of(data) if Layout(data).journal.exists() else None
+    reader = reader_of(data) if plant_folder(data).journal.exists() else None
     try:
         return [one for one in weigh_with(reader, data) if not one.admitted]
     finally:

@@ -14,7 +14,7 @@ import typer
 from dashboards.accounts import Account, AccountError, Role, hash_word, parse_accounts
 from mitra.commands.speech import AsJson, err, reading, say_json, say_table
 from mitra.exits import PersonError
-from mitra.layout import Layout, writing
+from mitra.layout import Layout, plant_folder, writing
 
 app = typer.Typer(
     add_completion=False,
@@ -108,6 +108,7 @@ def password(
     Example: `mitra user password sari --data plant-data`
     """
     path = accounts_file(data, users)
+    _see_that_it_is_there(path, data)
     accounts = read(path)
     changed = msgspec.structs.replace(_known(accounts, name), word_hash=asked_word())
     write(path, {**accounts, name: changed})
@@ -120,14 +121,15 @@ def listing(data: Data = None, users: Users = None, as_json: AsJson = False) -> 
 
     Example: `mitra user list --data plant-data`
     """
-    found = [
-        {"name": one.name, "role": one.role.value, "shown": one.shown}
-        for one in read(accounts_file(data, users)).values()
-    ]
+    path = accounts_file(data, users)
+    _see_that_it_is_there(path, data)
+    found = [{"name": one.name, "role": one.role.value, "shown": one.shown} for one in read(path).values()]
     if as_json:
         say_json(found)
-    else:
-        say_table(("name", "role", "shown"), (tuple(one.values()) for one in found))
+        return
+    say_table(("name", "role", "shown"), (tuple(one.values()) for one in found))
+    if not found:
+        err.print("Nobody has an account yet; `mitra user add` makes one.")
 
 
 @app.command()
@@ -141,10 +143,23 @@ def remove(
     Example: `mitra user remove sari --data plant-data`
     """
     path = accounts_file(data, users)
+    _see_that_it_is_there(path, data)
     accounts = read(path)
     _known(accounts, name)
     write(path, {other: account for other, account in accounts.items() if other != name})
     err.print(f"{name} may act no longer. {AGAIN}", highlight=False)
+
+
+def _see_that_it_is_there(path: Path, data: Path | None) -> None:
+    """A plant without accounts is lawful, a folder without a plant is a slip. Raises PersonError."""
+    if data is not None:
+        plant_folder(data)
+    elif not path.exists():
+        raise PersonError(
+            "setting",
+            f"There is no accounts file {path}. Name the one of the screens with --users, or make a first "
+            "account with `mitra user add`.",
+        )
 
 
 def _known(accounts: dict[str, Account], name: str) -> Account:

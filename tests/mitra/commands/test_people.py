@@ -43,6 +43,14 @@ def test_a_user_is_added_listed_changed_and_removed(tmp_path: Path) -> None:
 
     assert mitra("user", "remove", "sari", "--data", tmp_path).code == 0
     assert mitra("user", "list", "--data", tmp_path, "--json").data == []
+    assert "mitra user add" in mitra("user", "list", "--data", tmp_path).err
+
+
+def test_an_accounts_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    for command in (("list",), ("password", "sari"), ("remove", "sari")):
+        found = mitra("user", *command, "--users", tmp_path / "nowhere.toml", stdin=f"{WORD}\n")
+        assert (found.code, found.out) == (3, "")
+        assert "nowhere.toml" in found.err
 
 
 @pytest.mark.parametrize(

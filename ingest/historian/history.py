@@ -85,18 +85,26 @@ def bring_in(folder: Path, files: Sequence[Path]) -> int:
     """Import Parquet files of feature rows (another plant's export, a recording's); how many rows.
 
     A file needs `machine` and `time_ns`; numeric columns become values, under their name or `v:` + name. The
-    same content imported twice is stored once. Raises HistoryError, and then nothing of that file is stored.
+    same content imported twice is stored once. The folder is made with the first rows. Raises HistoryError,
+    and then nothing of that file is stored; OSError when the disk does not take it.
     """
     n_rows = 0
     for path in files:
         try:
-            n_rows += _bring_in(folder, path)
+            name, ready = _rows_of(path)
         except (pa.ArrowException, OSError) as error:
-            raise HistoryError(f"{path} was not imported: {error}") from error
+            raise HistoryError(
+                f"{path} was not imported: it cannot be read as a Parquet file of rows ({error}). "
+                "`mitra history export` shows what such a file looks like."
+            ) from error
+        if ready.num_rows:
+            write(folder, name, ready, ready.schema)
+        n_rows += ready.num_rows
     return n_rows
 
 
-def _bring_in(folder: Path, path: Path) -> int:
+def _rows_of(path: Path) -> tuple[str, pa.Table]:
+    """A file's rows as a segment holds them, and the segment's name; "" for a file without rows."""
     table = pq.read_table(path)
     for name, kind in REQUIRED.items():
         if name not in table.column_names:
@@ -127,11 +135,10 @@ def _bring_in(folder: Path, path: Path) -> int:
         if numeric and name not in (*columns, "n"):
             columns["v:" + name.removeprefix("v:")] = column.cast(pa.float32())
     ready = pa.table(columns).sort_by([("machine", "ascending"), ("time_ns", "ascending")])
-    if ready.num_rows:
-        times = (max(0, ready["time_ns"].to_numpy().min()), max(0, ready["time_ns"].to_numpy().max()))
-        name = name_of(Kind.ROWS, 0, (0, ready.num_rows - 1), times, digest.hexdigest()[:16])
-        write(folder, name, ready, ready.schema)
-    return int(ready.num_rows)
+    if not ready.num_rows:
+        return "", ready
+    times = (max(0, ready["time_ns"].to_numpy().min()), max(0, ready["time_ns"].to_numpy().max()))
+    return name_of(Kind.ROWS, 0, (0, ready.num_rows - 1), times, digest.hexdigest()[:16]), ready
 
 
 def verify(folder: Path) -> Report:

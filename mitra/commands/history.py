@@ -24,7 +24,7 @@ from mitra.commands.speech import (
     target,
 )
 from mitra.exits import PersonError
-from mitra.layout import Layout, make_folder, writing
+from mitra.layout import Layout, writing
 
 app = typer.Typer(
     add_completion=False,
@@ -100,7 +100,7 @@ def bring_in(
     """
     for path in files:
         readable(path, "the file to import")
-    folder = make_folder(Layout(data).history)
+    folder = Layout(data).history
     try:
         with writing(folder):
             n_rows = historian.bring_in(folder, files)

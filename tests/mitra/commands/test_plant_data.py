@@ -202,6 +202,15 @@ def test_a_damaged_segment_fails_the_check(plant: Path, tmp_path: Path) -> None:
     assert segment.name in found.out
 
 
+def test_an_import_that_the_disk_refuses_is_the_disk(plant: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.parquet"
+    assert mitra("history", "export", rows, "--data", plant / "data").code == 0
+    (tmp_path / "taken").write_bytes(b"")  # a file is where the data folder would be
+    found = mitra("history", "import", rows, "--data", tmp_path / "taken")
+    assert found.code == 5
+    assert "cannot be written" in found.err
+
+
 def test_history_says_what_is_missing(plant: Path, tmp_path: Path) -> None:
     data = plant / "data"
     nowhere = mitra("history", "verify", "--data", tmp_path)
@@ -209,6 +218,8 @@ def test_history_says_what_is_missing(plant: Path, tmp_path: Path) -> None:
     when = mitra("history", "export", tmp_path / "r.csv", "--data", data, "--from", "yesterday")
     (tmp_path / "junk.parquet").write_bytes(b"junk")
     junk = mitra("history", "import", tmp_path / "junk.parquet", "--data", tmp_path / "d")
+    assert "junk.parquet was not imported" in junk.err
+    assert not (tmp_path / "d").exists()  # a bad file must not leave what looks like a plant
     assert [one.code for one in (nowhere, form, when, junk)] == [3, 3, 3, 3]
     nothing = mitra("history", "export", tmp_path / "n.csv", "--data", data, "--machine", "crane-7")
     assert (nothing.code, nothing.out[:6]) == (0, "0 rows")

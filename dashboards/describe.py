@@ -83,11 +83,14 @@ def risk_words(now: MachineNow, language: Language) -> str:
 
 
 def life(found: RemainingLife | None, language: Language) -> str:
-    """Remaining life, or that it is too early to say."""
+    """Time until the fault's signal reaches its limit, that it has, or that it is too early to say.
+
+    At the limit nobody knows the hours that are left: the machine may run on, even in ISO zone A.
+    """
     if found is None or found.hours is None:
         return language.say(N_("too early to say"))
     if found.hours < AT_THE_LIMIT_H:
-        return language.say(N_("none left"))
+        return language.say(N_("limit reached"))
     return language.span(found.hours * 3600)
 
 
@@ -96,6 +99,11 @@ def life_range(found: RemainingLife | None, language: Language) -> str:
     if found is None or found.lower_hours is None or found.upper_hours is None:
         return ""
     if found.upper_hours < AT_THE_LIMIT_H:
-        return language.say(N_("the fault's own signal has grown to where it counts as failed"))
+        return language.say(
+            N_(
+                "the fault's own signal has grown to where the part counts as worn out: plan its repair now. "
+                "The ISO zone says how strong the vibration as a whole is"
+            )
+        )
     low, high = language.span(found.lower_hours * 3600), language.span(found.upper_hours * 3600)
     return language.say(N_("90 %: {low} to {high}")).format(low=low, high=high)

@@ -49,9 +49,11 @@ def test_a_machine_that_never_spoke_has_no_clean_bill(machine: Machine) -> None:
 
 def test_a_limit_that_is_reached_is_named() -> None:
     reached = RemainingLife(0.0, 0.0, 0.0, 0.9)
-    assert life(reached, EN) == "none left"
+    assert life(reached, EN) == "limit reached"  # and not that nothing is left of a machine that runs
+    assert life(reached, ID) == "batas tercapai"
     assert "fault's own signal" in life_range(reached, EN)
-    assert life_range(reached, ID) != life_range(reached, EN)
+    for language, zone in ((EN, "ISO zone"), (ID, "Zona ISO")):
+        assert zone in life_range(reached, language)  # beside zone A it must say why both are true
     assert life_range(RemainingLife(10.0, 5.0, 20.0, 0.9), EN).startswith("90 %")
 
 

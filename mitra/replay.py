@@ -30,6 +30,9 @@ STALLED_S = 120.0
 PROCESSES = {"ingest": "analytics", "broker": "broker", "edge": f"edge-{GATEWAY}"}
 
 
+KILLS = f"a kill names one of {', '.join(PROCESSES)} and a count, as ingest@300"
+
+
 @dataclass(frozen=True, slots=True)
 class Kill:
     """kill -9 of a process once so many snapshots are stored."""
@@ -39,7 +42,7 @@ class Kill:
 
     def __post_init__(self) -> None:
         if self.process not in PROCESSES or self.at_stored < 0:
-            raise ValueError(f"a kill names one of {', '.join(PROCESSES)} and a count, as ingest@300")
+            raise ValueError(KILLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,11 @@ def parse_kills(texts: Sequence[str]) -> tuple[Kill, ...]:
     >>> parse_kills(["ingest@300"])
     (Kill(process='ingest', at_stored=300),)
     """
-    try:
-        return tuple(Kill(name, int(at)) for name, _, at in (text.partition("@") for text in texts))
-    except ValueError as error:
-        raise PersonError("setting", f"--kill: {error}") from error
+    found = []
+    for text in texts:
+        process, _, at = text.partition("@")
+        try:
+            found.append(Kill(process, int(at) if at.isdecimal() else -1))
+        except ValueError as error:
+            raise PersonError("setting", f"--kill {text}: {error}. Nothing was sent.") from error
+    return tuple(found)

@@ -13,6 +13,7 @@ from control.audit import Audit, AuditError
 from control.audit_verify import ExportError, forks, load_key, read_export, verify
 from control.keyfile import load_or_make_key
 from control.service import LOG_ID
+from mitra.commands.numbers import MAX_COUNT
 from mitra.commands.speech import AsJson, err, readable, reading, say, say_json, target
 from mitra.exits import PersonError
 from mitra.layout import writing
@@ -65,8 +66,10 @@ def check(
     witness_key: Annotated[
         list[Path] | None, typer.Option(help="A witness's public key; repeatable.")
     ] = None,
-    needed: Annotated[int, typer.Option(min=0, help="Witnesses that must have cosigned.")] = 0,
-    at_least: Annotated[int, typer.Option(min=0, help="Entries known from an earlier check.")] = 0,
+    needed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Witnesses that must have cosigned.")] = 0,
+    at_least: Annotated[
+        int, typer.Option(min=0, max=MAX_COUNT, help="Entries known from an earlier check.")
+    ] = 0,
     against: Annotated[
         Path | None, typer.Option(help="Another export of the same log: look for a fork.")
     ] = None,

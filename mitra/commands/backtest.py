@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from ingest.contract.plant import Machine
+from mitra.commands.numbers import MAX_COUNT, MAX_PERIOD_S, MAX_RPM, MIN_PERIOD_S, g_per_count, number, rate
 from mitra.commands.speech import AsJson, err, say, say_json, say_table, target
 from mitra.exits import PersonError
 from mitra.layout import writing
@@ -25,15 +26,17 @@ def backtest(
     recording: Annotated[
         Path, typer.Argument(help="HDF5, NPZ, CSV or Parquet: [snapshot,] sample [, axis].")
     ],
-    rate_hz: Annotated[float, typer.Option(min=1, help="Samples a second.")],
-    rpm: Annotated[float | None, typer.Option(min=0.1, help="Shaft speed, for orders.")] = None,
+    rate_hz: Annotated[float, rate()],
+    rpm: Annotated[float | None, number(0.1, MAX_RPM, "Shaft speed, for orders.")] = None,
     bearing: Annotated[str, typer.Option(help="A bearing by name, for its lines (needs --rpm).")] = "",
-    baseline: Annotated[int, typer.Option(min=8, help="First snapshots, taken as healthy.")] = 100,
+    baseline: Annotated[
+        int, typer.Option(min=8, max=MAX_COUNT, help="First snapshots, taken as healthy.")
+    ] = 100,
     period: Annotated[
-        float, typer.Option(min=0.001, help="Seconds from snapshot to snapshot.")
+        float, number(MIN_PERIOD_S, MAX_PERIOD_S, "Seconds from snapshot to snapshot.")
     ] = DEFAULT_PERIOD_S,
     dataset: Annotated[str, typer.Option(help="Array of an HDF5 or NPZ file, if there are several.")] = "",
-    scale: Annotated[float, typer.Option(help="g per count.")] = 1.0,
+    scale: Annotated[float, g_per_count()] = 1.0,
     block: Annotated[
         int, typer.Option(min=256, max=131_072, help="Cut one long recording into blocks of so many samples.")
     ] = 8192,

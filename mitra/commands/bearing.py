@@ -10,11 +10,13 @@ import typer
 
 from features.bearings import Orders, catalogue, find, orders_of
 from ingest.contract.plant import Bearing
+from mitra.commands.numbers import MAX_RPM, number
 from mitra.commands.speech import AsJson, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import read_plant
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+MAX_MM = 20_000.0
 PARTS = {
     "bpfo": "outer race",
     "bpfi": "inner race",
@@ -28,13 +30,13 @@ def bearing(
     name: Annotated[
         str, typer.Argument(help="A bearing by name; none lists all that are known.", show_default=False)
     ] = "",
-    rpm: Annotated[float | None, typer.Option(min=0.001, help="Shaft speed: frequencies in Hz too.")] = None,
+    rpm: Annotated[float | None, number(0.001, MAX_RPM, "Shaft speed: frequencies in Hz too.")] = None,
     elements: Annotated[
         int | None, typer.Option(min=3, max=200, help="Rolling elements, for a bearing of your own.")
     ] = None,
-    ball: Annotated[float | None, typer.Option(min=0.001, help="Diameter of an element, mm.")] = None,
-    pitch: Annotated[float | None, typer.Option(min=0.001, help="Pitch diameter, mm.")] = None,
-    contact: Annotated[float, typer.Option(min=0, max=89.9, help="Contact angle, degrees.")] = 0.0,
+    ball: Annotated[float | None, number(0.001, MAX_MM, "Diameter of an element, mm.")] = None,
+    pitch: Annotated[float | None, number(0.001, MAX_MM, "Pitch diameter, mm.")] = None,
+    contact: Annotated[float, number(0, 89.9, "Contact angle, degrees.")] = 0.0,
     plant: Annotated[Path | None, typer.Option(help="A plant file with bearings of its own.")] = None,
     as_json: AsJson = False,
 ) -> None:

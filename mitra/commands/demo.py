@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from mitra.commands.numbers import chance, number
 from mitra.demo import Demo, DemoRequest, prepare
 from mitra.exits import PersonError
 from mitra.supervisor import StartError
@@ -27,7 +28,7 @@ out, err = Console(), Console(stderr=True)
 
 ONSET_SHARE, GROWTH_SHARE = 0.22, 0.33
 ONSET_S, GROWTH_S = 60.0, 120.0
-SHORTEST_S = 30.0
+SHORTEST_S, LONGEST_S = 30.0, 31 * 24 * 3600.0
 LOOK_S = 2.0
 
 
@@ -35,7 +36,7 @@ LOOK_S = 2.0
 def demo(
     machines: Annotated[int, typer.Option(min=1, max=500, help="How many machines.")] = 20,
     seconds: Annotated[
-        float, typer.Option(min=0, help=f"End by itself after so long, at least {SHORTEST_S:g}; 0 = never.")
+        float, number(0, LONGEST_S, f"End by itself after so long, at least {SHORTEST_S:g}; 0 = never.")
     ] = 0.0,
     headless: Annotated[bool, typer.Option("--headless", help="Say nothing of addresses.")] = False,
     script_technician: Annotated[
@@ -47,7 +48,7 @@ def demo(
         Path | None, typer.Option(help="Keep everything here; default: a temporary folder.")
     ] = None,
     language: Annotated[str, typer.Option(help="id or en: what the plant speaks.")] = "id",
-    seed: Annotated[int, typer.Option(help="What chance decides.")] = 1,
+    seed: Annotated[int, chance()] = 1,
     screens_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
     control_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
     page_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,

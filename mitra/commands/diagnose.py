@@ -11,6 +11,7 @@ from features.bearings import Orders, find, orders_of
 from features.signature import Evidence, Part, Signature
 from features.signature import diagnose as read_signature
 from ingest.contract.values import AXES
+from mitra.commands.numbers import MAX_COUNT, MAX_RPM, g_per_count, number, rate
 from mitra.commands.speech import AsJson, say, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import read_plant
@@ -34,14 +35,16 @@ def diagnose(
     recording: Annotated[
         Path, typer.Argument(help="HDF5, NPZ, CSV or Parquet: [snapshot,] sample [, axis].")
     ],
-    rate_hz: Annotated[float, typer.Option(min=1, help="Samples a second.")],
-    rpm: Annotated[float, typer.Option(min=0.1, help="Shaft speed.")],
+    rate_hz: Annotated[float, rate()],
+    rpm: Annotated[float, number(0.1, MAX_RPM, "Shaft speed.")],
     bearing: Annotated[str, typer.Option(help="A bearing by name (`mitra bearing`).")] = "",
     orders: Annotated[str, typer.Option(help="Or its orders: bpfo=3.58,bpfi=5.42,bsf=2.36,ftf=0.4")] = "",
     plant: Annotated[Path | None, typer.Option(help="A plant file with bearings of its own.")] = None,
     dataset: Annotated[str, typer.Option(help="Array of an HDF5 or NPZ file, if there are several.")] = "",
-    scale: Annotated[float, typer.Option(help="g per count.")] = 1.0,
-    snapshot: Annotated[int, typer.Option(help="Which snapshot, from 0; -1 is the newest.")] = -1,
+    scale: Annotated[float, g_per_count()] = 1.0,
+    snapshot: Annotated[
+        int, typer.Option(min=-MAX_COUNT, max=MAX_COUNT, help="Which snapshot, from 0; -1 is the newest.")
+    ] = -1,
     as_json: AsJson = False,
 ) -> None:
     """Name the fault of a bearing: `healthy`, `bearing_outer`, `bearing_inner`, `bearing_ball`,

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from mitra.commands.numbers import MAX_COUNT, MAX_PERIOD_S, MAX_RPM, MIN_PERIOD_S, g_per_count, number, rate
 from mitra.exits import PersonError
 from mitra.replay import Replay, ReplayRequest, parse_kills
 from mitra.sensor_log import LogReplay, is_sensor_log
@@ -24,18 +25,18 @@ out, err = Console(), Console(stderr=True)
 @app.command()
 def replay(
     recording: Annotated[Path, typer.Argument(help="HDF5, NPZ, WAV, CSV or Parquet.")],
-    rate_hz: Annotated[
-        float | None, typer.Option(min=1, help="Samples a second, if the file is silent.")
-    ] = None,
-    scale: Annotated[float | None, typer.Option(help="g per count, if the file is silent.")] = None,
+    rate_hz: Annotated[float | None, rate("Samples a second, if the file is silent.")] = None,
+    scale: Annotated[float | None, g_per_count("g per count, if the file is silent.")] = None,
     period: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds from snapshot to snapshot.")
+        float | None, number(MIN_PERIOD_S, MAX_PERIOD_S, "Seconds from snapshot to snapshot.")
     ] = None,
     dataset: Annotated[str, typer.Option(help="Array of an HDF5 or NPZ file, if there are several.")] = "",
     axes: Annotated[str, typer.Option(help="Names of the axes in order, as x,y.")] = "",
-    rpm: Annotated[float | None, typer.Option(min=1, help="Shaft speed, for orders.")] = None,
+    rpm: Annotated[float | None, number(1, MAX_RPM, "Shaft speed, for orders.")] = None,
     bearing: Annotated[str, typer.Option(help="Bearing by name, for its lines.")] = "",
-    baseline: Annotated[int, typer.Option(min=8, help="First snapshots, taken as healthy.")] = 100,
+    baseline: Annotated[
+        int, typer.Option(min=8, max=MAX_COUNT, help="First snapshots, taken as healthy.")
+    ] = 100,
     kill: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from mitra.commands.numbers import MAX_COUNT, chance, number
 from mitra.commands.speech import AsJson, err, readable, reading, say, say_json, say_table, target
 from mitra.exits import PersonError
 from mitra.layout import writing
@@ -28,9 +29,9 @@ def train(
     ],
     out: Annotated[Path, typer.Option(help="Where the model is written.")],
     cap: Annotated[
-        float | None, typer.Option(min=1, help="Longest life told apart, cycles; default 0.63 of the median.")
+        float | None, number(1, MAX_COUNT, "Longest life told apart, cycles; default 0.63 of the median.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="What chance decides.")] = 0,
+    seed: Annotated[int, chance()] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Learn remaining life from units that ran to failure; each unit's last row is its failure.

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mitra.commands.numbers import MAX_COUNT, number
 from mitra.commands.speech import AsJson, err, readable, reading, say, say_json, target
 from mitra.exits import PersonError
 from mitra.layout import writing
@@ -25,11 +26,9 @@ def score(
     out: Annotated[Path, typer.Option(help="Where `timestamp,score,alarm` is written.")],
     columns: Annotated[str, typer.Option(help="Columns to judge, as a,b,c; default: all numeric.")] = "",
     fit_rows: Annotated[
-        int | None, typer.Option(min=2, help="First rows, taken as healthy and learnt from.")
+        int | None, typer.Option(min=2, max=MAX_COUNT, help="First rows, taken as healthy and learnt from.")
     ] = None,
-    probation: Annotated[
-        float, typer.Option(min=0.001, max=0.999, help="The same as a share of all rows.")
-    ] = 0.15,
+    probation: Annotated[float, number(0.001, 0.999, "The same as a share of all rows.")] = 0.15,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the reasons of each row, in words.")
     ] = False,

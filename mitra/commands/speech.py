@@ -18,6 +18,8 @@ from rich.table import Table
 from mitra.exits import PersonError
 
 err = Console(stderr=True)
+FIRST_YEAR, LAST_YEAR = 1971, 2200
+"""Of times in ns: safely within 64 bits and never negative, in every time zone."""
 PIPED_WIDTH = 240
 """A table in a pipe is for grep: its cells are not folded at the width of a terminal that is not there."""
 
@@ -89,8 +91,8 @@ def moment(time_ns: int) -> str:
 def nanoseconds(text: str, option: str) -> int:
     """ISO 8601 to ns, UTC when it names no offset. Raises PersonError.
 
-    >>> nanoseconds("1970-01-02", "--from")
-    86400000000000
+    >>> nanoseconds("1971-01-01", "--from") // 10**9 // 86400
+    365
     """
     try:
         when = datetime.fromisoformat(text)
@@ -98,4 +100,9 @@ def nanoseconds(text: str, option: str) -> int:
         raise PersonError(
             "setting", f"{option} is no time: {text!r}. Write 2026-01-31 or 2026-01-31T14:00+07:00."
         ) from error
+    if not FIRST_YEAR <= when.year <= LAST_YEAR:
+        raise PersonError(
+            "setting",
+            f"{option} lies outside of {FIRST_YEAR} to {LAST_YEAR}: {text!r}. Nothing is stored there.",
+        )
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()) * 10**9

@@ -11,6 +11,7 @@ from rich.progress import Progress
 
 from ingest.influx import Influx
 from ingest.views import END_NS
+from mitra.commands.numbers import chance, number
 from mitra.commands.speech import AsJson, DataFolder, err, nanoseconds, say, say_json
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
@@ -20,6 +21,7 @@ from models.training import KINDS, TrainingError, card
 from models.training import train as learn
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+MAX_HORIZON_DAYS = 3_660.0
 DAY_NS = 24 * 3600 * 10**9
 
 
@@ -31,7 +33,9 @@ def train(
     name: Annotated[str, typer.Option(help="Name in the registry; default: the kind.")] = "",
     since: Annotated[str, typer.Option("--from", help="ISO 8601, sensor time, UTC without an offset.")] = "",
     until: Annotated[str, typer.Option("--to", help="The same; not included.")] = "",
-    horizon_days: Annotated[float, typer.Option(min=0.001, help="A failure is foreseen this early.")] = 7.0,
+    horizon_days: Annotated[
+        float, number(0.001, MAX_HORIZON_DAYS, "A failure is foreseen this early.")
+    ] = 7.0,
     golden: Annotated[
         Path | None, typer.Option(help="Golden cases that no training sees: case,machine,from,to,faulty.")
     ] = None,
@@ -45,7 +49,7 @@ def train(
     influx_org: Annotated[str, typer.Option(help="Its organisation.")] = "",
     influx_bucket: Annotated[str, typer.Option(help="Its bucket.")] = "",
     influx_token: Annotated[str, typer.Option(envvar="INFLUX_TOKEN", help="Its token.")] = "",
-    seed: Annotated[int, typer.Option(min=0, help="What chance decides.")] = 0,
+    seed: Annotated[int, chance()] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train a model, sign it into the registry, and print its card; no machine is judged by it yet.

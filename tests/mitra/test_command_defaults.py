@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import Any, get_type_hints
 
 import pytest
+import typer
 from typer.models import OptionInfo
 
 from mitra.__main__ import COMMANDS
@@ -38,3 +41,28 @@ def test_a_demo_without_a_time_has_limits_that_are_looked_at() -> None:
         "demo --machines",
         "demo --screens_port",
     }
+
+
+def numeric(name: str) -> list[tuple[str, Callable[[str], Any], bool]]:
+    """Every option of a command, and of its subcommands, that takes a number: name, reading, whole or not."""
+    command: Any = typer.main.get_command(importlib.import_module(COMMANDS[name].module).app)
+    return [
+        (one.name, partial(one.process_value, typer.Context(leaf)), one.type_descriptor.annotation is int)
+        for leaf in getattr(command, "commands", {name: command}).values()
+        for one in leaf.params
+        if getattr(one, "type_descriptor", None) and one.type_descriptor.annotation in (int, float)
+    ]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_number_out_of_reason_is_refused(name: str) -> None:
+    for option, read, is_whole in numeric(name):
+        for text in ("9" * 30, "-" + "9" * 30) if is_whole else ("nan", "inf", "-inf", "1e308", "-1e308"):
+            with pytest.raises(typer.BadParameter) as refused:
+                pytest.fail(f"{name}: {option} takes {text} as {read(text)}")
+            assert "Traceback" not in refused.value.format_message()
+
+
+def test_every_option_that_takes_a_number_is_found() -> None:
+    assert {option for option, _, _ in numeric("bearing")} == {"rpm", "elements", "ball", "pitch", "contact"}
+    assert {option for option, _, _ in numeric("rul")} == {"cap", "seed"}

@@ -60,5 +60,5 @@ def test_a_recording_that_hides_its_rate_says_what_to_write(recording: Path, tmp
 
 @pytest.mark.parametrize("text", ["ingest", "ingest@many", "toaster@3"])
 def test_a_kill_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(PersonError, match="--kill"):
+    with pytest.raises(PersonError, match=r"--kill .*as ingest@300"):
         parse_kills([text])

@@ -87,6 +87,13 @@ def test_a_bearing_that_cannot_be_is_a_setting(arguments: tuple[str, ...]) -> No
     assert found.err
 
 
+@pytest.mark.parametrize("rpm", ["nan", "inf", "-1", "0", "1e308"])
+def test_a_speed_out_of_reason_is_wrong_use_and_prints_no_frequencies(rpm: str) -> None:
+    found = mitra("bearing", "6205", "--rpm", rpm)
+    assert (found.code, found.out) == (2, "")
+    assert "--rpm" in found.err
+
+
 # -- score ----------------------------------------------------------------------------------------------
 
 

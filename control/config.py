@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from control.webhook import WebhookSettings
 from ingest.contract.approval.keys import PublicKey
 from ingest.contract.approval.policy import POLICIES, POLICY_VERSION, Policy
-from ingest.contract.approval.settings import BrokerSettings, SettingsError, build
+from ingest.contract.approval.settings import (
+    BrokerSettings,
+    SettingsError,
+    build,
+    check_known,
+    check_port,
+    read_table,
+    said_of,
+    tables_of,
+)
 from ingest.contract.ids import check_id
 from ingest.contract.rejected import Rejected
 
@@ -109,6 +117,7 @@ class ControlSettings:
     tls_key: str = ""
 
     def __post_init__(self) -> None:
+        check_port(self.port)
         sites = {one.id for one in self.site}
         edges = {(one.site, one.id) for one in self.edge}
         if not 1 <= len(sites) <= MAX_SITES or len(sites) != len(self.site):
@@ -132,22 +141,21 @@ class ControlSettings:
 
 def load_settings(path: Path) -> ControlSettings:
     """Read the file. Raises SettingsError with a sentence that says what to do."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
-    table["broker"] = build(BrokerSettings, table.get("broker", {}), "broker.")
-    table["fatigue"] = build(Fatigue, table.get("fatigue", {}), "fatigue.")
-    kinds: dict[str, type[Any]] = {
-        "site": SiteSettings,
-        "edge": EdgeSettings,
-        "machine": MachineSettings,
-        "webhook": WebhookSettings,
-    }
-    for name, kind in kinds.items():
-        table[name] = tuple(build(kind, one, f"{name}.") for one in table.get(name, []))
-    table["witnesses"] = tuple(table.get("witnesses", []))
-    return build(ControlSettings, table)
+    table = read_table(path)
+    with said_of(path):
+        check_known(ControlSettings, table)
+        table["broker"] = build(BrokerSettings, table.get("broker", {}), "broker.")
+        table["fatigue"] = build(Fatigue, table.get("fatigue", {}), "fatigue.")
+        kinds: dict[str, type[Any]] = {
+            "site": SiteSettings,
+            "edge": EdgeSettings,
+            "machine": MachineSettings,
+            "webhook": WebhookSettings,
+        }
+        for name, kind in kinds.items():
+            table[name] = tuple(build(kind, one, f"{name}.") for one in tables_of(table, name))
+        settings = build(ControlSettings, table)
+    return replace(settings, witnesses=tuple(settings.witnesses))
 
 
 def load_public_key(path: Path) -> PublicKey:
@@ -156,7 +164,8 @@ def load_public_key(path: Path) -> PublicKey:
         found = PublicKey.parse(path.read_bytes())
     except OSError as error:
         raise SettingsError(
-            f"cannot read the public key {path}: {error}; start that edge's actuator once"
+            f"the public key {path} cannot be read ({error.strerror}); run that edge's "
+            "`mitra actuator --config FILE --init` once and bring its edge.pub.json here"
         ) from error
     if isinstance(found, Rejected):
         raise SettingsError(f"{path} is not a public key: {found.reason} {found.detail}")

@@ -19,6 +19,7 @@ from edge.outbox_file import Connect, OutboxUnavailable, connect_sqlite
 from edge.place import Source
 from edge.sensors import SensorConfigError, build
 from edge.status import read_status
+from ingest.contract.explain import unreadable
 from ingest.contract.plant import Plant, PlantError, parse_plant
 
 SETTING, DISK = 3, 5
@@ -28,7 +29,7 @@ def _plant(path: Path) -> Plant:
     try:
         return parse_plant(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The plant file {path} cannot be read: {error}") from error
+        raise ConfigError(f"The plant file {unreadable(path, error)}") from error
 
 
 def agent_of(config: AgentConfig, connect: Connect = connect_sqlite) -> Agent:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from edge.outbox import OutboxLimits
+from ingest.contract.explain import explain, unreadable
 from ingest.contract.ids import ID_PATTERN
 
 Id = Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN}$")]
@@ -81,7 +82,10 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             url = urlsplit(self.broker)
             port = url.port
         except ValueError as error:
-            raise ConfigError(f"broker is no address: {error}") from error
+            raise ConfigError(
+                "broker must look like mqtt://user:password@host:1883 or mqtts://host:8883, "
+                "with a port of 1..65535"
+            ) from error
         if url.scheme not in _PORTS or not url.hostname or url.path not in {"", "/"} or url.query:
             raise ConfigError(
                 f"broker must look like mqtt://user:password@host:1883 or mqtts://host:8883, got "
@@ -110,7 +114,7 @@ def parse_config(text: str, folder: Path, source: str = "the edge configuration"
     >>> parse_config("gateway = 'gw-1'", Path("."))
     Traceback (most recent call last):
     ...
-    edge.config.ConfigError: the edge configuration: Object missing required field `plant`
+    edge.config.ConfigError: the edge configuration: the key 'plant' is missing
     """
     try:
         told: dict[str, Any] = tomllib.loads(text)
@@ -119,9 +123,9 @@ def parse_config(text: str, folder: Path, source: str = "the edge configuration"
                 told[name] = str(folder / told[name])
         config = msgspec.convert(told, AgentConfig)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not valid TOML: {error}") from error
+        raise ConfigError(f"{source} is not valid TOML: {error}; correct that line") from error
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        raise ConfigError(f"{source}: {explain(str(error), AgentConfig.__struct_fields__)}") from error
     config.broker_address()
     return config
 
@@ -131,5 +135,5 @@ def load_config(path: Path) -> AgentConfig:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The edge configuration {path} cannot be read: {error}") from error
+        raise ConfigError(f"The edge configuration {unreadable(path, error)}") from error
     return parse_config(text, path.parent.resolve(), str(path))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from starlette.routing import Route
 from control.authenticator import load_software_key
 from control.config import EdgeSettings, load_public_key
 from control.page.bundle import MEDIA
-from ingest.contract.approval.settings import SettingsError, build
+from ingest.contract.approval.settings import SettingsError, build, check_port, read_table, said_of, tables_of
 from ingest.contract.ids import is_id
 
 
@@ -46,20 +45,19 @@ class PageSettings:
     demo_panel_dir: str = ""
 
     def __post_init__(self) -> None:
+        check_port(self.port)
         if "://" not in self.control_url or self.control_url.endswith("/"):
             raise SettingsError(f"control_url must look like https://host:port, got {self.control_url!r}")
 
 
 def load_page_settings(path: Path) -> PageSettings:
     """Read the file. Raises SettingsError with a sentence that says what to do."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
-    table["site"] = tuple(build(PageSite, one, "site.") for one in table.get("site", []))
-    table["edge"] = tuple(build(EdgeSettings, one, "edge.") for one in table.get("edge", []))
-    table["demo_keys"] = tuple(table.get("demo_keys", []))
-    return build(PageSettings, table)
+    table = read_table(path)
+    with said_of(path):
+        table["site"] = tuple(build(PageSite, one, "site.") for one in tables_of(table, "site"))
+        table["edge"] = tuple(build(EdgeSettings, one, "edge.") for one in tables_of(table, "edge"))
+        settings = build(PageSettings, table)
+    return replace(settings, demo_keys=tuple(settings.demo_keys))
 
 
 def page_headers(control_url: str) -> Mapping[str, str]:

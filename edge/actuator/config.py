@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,7 +10,15 @@ from typing import Any
 from ingest.contract.approval.keys import ED25519, ES256
 from ingest.contract.approval.messages import MAX_TTL_S
 from ingest.contract.approval.policy import POLICIES, POLICY_VERSION, Policy
-from ingest.contract.approval.settings import BrokerSettings, SettingsError, build
+from ingest.contract.approval.settings import (
+    BrokerSettings,
+    SettingsError,
+    build,
+    check_known,
+    read_table,
+    said_of,
+    tables_of,
+)
 from ingest.contract.ids import check_id
 
 MAX_MACHINES = 256
@@ -85,18 +92,18 @@ class ActuatorConfig:
 
 def load_config(path: Path) -> ActuatorConfig:
     """Read the file. Raises SettingsError with a sentence that says what to do."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from error
-    machines = table.pop("machine", [])
-    broker = table.pop("broker", {})
-    config: ActuatorConfig = build(
-        ActuatorConfig,
-        {
-            **table,
-            "broker": build(BrokerSettings, broker, "broker."),
-            "machine": tuple(build(MachineConfig, one, "machine.") for one in machines),
-        },
-    )
+    table = read_table(path)
+    with said_of(path):
+        check_known(ActuatorConfig, table)
+        machines = tables_of(table, "machine")
+        table.pop("machine", None)
+        broker = table.pop("broker", {})
+        config: ActuatorConfig = build(
+            ActuatorConfig,
+            {
+                **table,
+                "broker": build(BrokerSettings, broker, "broker."),
+                "machine": tuple(build(MachineConfig, one, "machine.") for one in machines),
+            },
+        )
     return config

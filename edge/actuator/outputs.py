@@ -6,12 +6,18 @@ An output stops and observes; there is no start. `observe` never guesses: what c
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, get_type_hints
+
+import msgspec
+
+from ingest.contract.approval.settings import SettingsError
+from ingest.contract.explain import explain
 
 RUNNING, STOPPED, UNKNOWN = "running", "stopped", "unknown"
 Settings = Mapping[str, str | int | float | bool]
@@ -50,10 +56,25 @@ def make_output(kind: str, machine: str, settings: Settings) -> Output:
         make = cast(Callable[..., Output], getattr(importlib.import_module(module), name))
     except ImportError as error:
         raise ValueError(f"machine {machine}: output {kind} needs the extra `sensors` ({error})") from error
-    try:
-        return make(machine, **settings)
-    except TypeError as error:
-        raise ValueError(f"machine {machine}: output {kind}: {error}") from error
+    _check_settings(make, kind, machine, settings)
+    return make(machine, **settings)
+
+
+def _check_settings(make: Callable[..., Output], kind: str, machine: str, settings: Settings) -> None:
+    """Raises SettingsError for a key that this output does not know, lacks, or cannot use."""
+    hints = get_type_hints(make.__init__)
+    known = {name: one for name, one in inspect.signature(make).parameters.items() if name != "machine"}
+    place = f"machine {machine}, output {kind}"
+    for name, value in settings.items():
+        if name not in known:
+            raise SettingsError(f"{place}: unknown key {name}; known are {', '.join(known)}")
+        try:
+            msgspec.convert(value, hints[name])
+        except msgspec.ValidationError as error:
+            raise SettingsError(explain(str(error), place=f"{place}: {name}")) from error
+    for name, one in known.items():
+        if name not in settings and one.default is inspect.Parameter.empty:
+            raise SettingsError(f"{place}: missing key {name} under [machine.settings]")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

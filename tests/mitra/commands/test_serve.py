@@ -344,6 +344,85 @@ def test_a_configuration_that_cannot_be_used_is_a_sentence(command: str, tmp_pat
     assert missing.err
 
 
+PAGE = 'origin = "http://localhost"\nrp_id = "localhost"\n'
+FOLDERS = 'state_dir = "s"\nroster_dir = "r"\nroster_root = "r"\npanel_dir = "p"\n'
+FIRST_KEYS = {
+    "edge": 'plant = "p.toml"\ngateway = "g"\nbroker = "mqtt://localhost"\ndata_dir = "d"\n',
+    "actuator": f'site = "s"\nedge = "g"\n{FOLDERS}{PAGE}',
+    "control": f'host = "localhost"\nport = 1\nstate_dir = "s"\n{PAGE}',
+    "page": 'host = "localhost"\nport = 1\ncontrol_url = "http://localhost"\nrp_id = "localhost"\n',
+}
+BROKER = '[broker]\nhost = "localhost"\n'
+PYTHON_SAYS = (
+    "Errno",
+    "codec",
+    "Object",
+    "Expected `",
+    "argument",
+    "supported between",
+    "iterable",
+    "__init__",
+)
+
+
+@pytest.mark.parametrize("command", FIRST_KEYS)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"port = = 1\n", "line 1"),
+        (b"colour = 1\n", "colour"),
+        (b"", "missing"),
+        (b"{wrong}", "must be"),
+    ],
+)
+def test_a_configuration_is_refused_in_the_words_of_the_file(
+    command: str, content: bytes | None, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.toml"
+    if content is not None:
+        more = BROKER if command in ("actuator", "control") else ""
+        wrong = (FIRST_KEYS[command].replace('= "', "= 5 # ", 1) + more).encode()
+        path.write_bytes(wrong if content == b"{wrong}" else content)
+    found = mitra(command, "--config", path)
+    assert (found.code, found.out) == (3, "")
+    assert said in found.err
+    assert "config.toml" in found.err
+    assert not [one for one in PYTHON_SAYS if one in found.err]
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "said"),
+    [
+        ("actuator", 'allow_software_keys = "false"\n', "allow_software_keys must be true or false"),
+        ("actuator", "machine = 4\n", "[[machine]]"),
+        ("actuator", '[broker]\nhost = "h"\nport = "1883"\n', "broker.port must be a whole number"),
+        ("actuator", 'broker = "h"\n', "broker must be a table"),
+        ("control", "site = 4\n", "[[site]]"),
+        ("control", 'allow_software_keys = "false"\n', "true or false"),
+        ("page", "demo_keys = 4\n", "demo_keys must be a list"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_before_it_counts(
+    command: str, more: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.toml"
+    needs = command in ("actuator", "control") and "broker" not in more
+    path.write_text(FIRST_KEYS[command] + more + (BROKER if needs else ""))
+    found = mitra(command, "--config", path)
+    assert found.code == 3
+    assert said in found.err
+
+
+def test_an_output_is_told_which_keys_it_takes(tmp_path: Path) -> None:
+    path = actuator_file(tmp_path, tmp_path / "a.toml")
+    path.write_text(path.read_text().replace("switch_dir", "path"))
+    found = mitra("actuator", "--config", path)
+    assert found.code == 3
+    assert "unknown key path; known are" in found.err
+
+
 def test_an_actuator_whose_folder_cannot_be_says_that_no_stop_is_possible(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "actuator").write_text("not a folder")

@@ -189,7 +189,7 @@ def end_when_a_thread_breaks(end: Callable[[], None]) -> list[BaseException]:
 
 def run(config: AnalyticsConfig) -> None:
     """Serve until SIGTERM or SIGINT. Raises RuntimeError when a thread of it broke."""
-    plant = read_plant(Path(config.plant))
+    plant = read_plant(Path(config.plant), "Correct `plant` in the configuration")
     server = make_folder(Path(config.journal).parent)
     warm_up()
     settings = config.settings

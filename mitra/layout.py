@@ -164,15 +164,15 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def read_plant(path: Path) -> Plant:
-    """The plant of a plant file. Raises PersonError with what to correct."""
+def read_plant(path: Path, named: str = "Name one with --plant") -> Plant:
+    """The plant of a plant file. named: how the user names one. Raises PersonError with what to correct."""
     try:
         return parse_plant(path.read_text("utf-8"), str(path))
     except OSError as error:
         raise PersonError(
             "setting",
             f"The plant file {path} cannot be read ({os.strerror(error.errno or 0)}). "
-            "Name one with --plant, or write a first one with `mitra plant new`.",
+            f"{named}, or write a first one with `mitra plant new`.",
         ) from error
     except UnicodeDecodeError as error:
         raise PersonError("setting", f"{path} is not UTF-8 text; save it as UTF-8.") from error

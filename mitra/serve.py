@@ -174,7 +174,7 @@ class Serve:
 
 def prepare(request: ServeRequest) -> Serve:
     """Check everything that can be checked before the first process. Raises PersonError."""
-    plant = read_plant(request.plant)
+    plant = read_plant(request.plant, "Name one that is there")
     if request.ca is not None and not request.ca.is_file():
         raise PersonError(
             "setting", f"There is no file {request.ca}: --ca names the broker's authority, PEM."

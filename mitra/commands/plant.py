@@ -64,7 +64,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Read a plant file as every process would, and say what is wrong or what will not be judged."""
-    plant = read_plant(path)
+    plant = read_plant(path, "Name one that is there")
     for machine in plant.machine:
         if machine.sensor:
             try:

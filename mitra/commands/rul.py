@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from mitra.commands.numbers import MAX_COUNT, chance, number
-from mitra.commands.speech import AsJson, err, readable, reading, say, say_json, say_table, target
+from mitra.commands.speech import AsJson, progress, readable, reading, say, say_json, say_table, target
 from mitra.exits import PersonError
 from mitra.layout import writing
 from models.rul import ModelFileError, RunTableError, run_predict, run_train
@@ -45,18 +44,17 @@ def train(
         readable(source, "the run table")
     target(out)
     try:
-        with reading(sources[0], "the run table"), writing(out), Progress(console=err, transient=True) as bar:
-            task = bar.add_task("training", total=None)
+        with reading(sources[0], "the run table"), writing(out), progress("training") as told:
             model = run_train(
                 sources,
                 out,
                 cap_cycles=cap,
                 seed=seed,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                progress=told,
             )
     except RunTableError as error:
         raise PersonError("setting", str(error)) from error
-    told = {
+    learnt = {
         "units": model.units,
         "columns": len(model.columns),
         "median_life_cycles": model.median_life_cycles,
@@ -65,7 +63,7 @@ def train(
         "out": str(out),
     }
     if as_json:
-        say_json(told)
+        say_json(learnt)
         return
     say(
         f"{model.units} units, median life {model.median_life_cycles:g} cycles; RMSE on units not trained "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from mitra.exits import PersonError
@@ -25,6 +26,14 @@ PIPED_WIDTH = 240
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, for programs.")]
 DataFolder = Annotated[Path, typer.Option("--data", help="The data folder of the plant (`mitra serve`).")]
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing in a log; yields what hears of (done, total)."""
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def say_json(value: Any) -> None:

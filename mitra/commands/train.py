@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from ingest.influx import Influx
 from ingest.views import END_NS
 from mitra.commands.numbers import chance, number
-from mitra.commands.speech import AsJson, DataFolder, err, nanoseconds, say, say_json
+from mitra.commands.speech import AsJson, DataFolder, err, nanoseconds, progress, say, say_json
 from mitra.exits import PersonError
 from mitra.layout import Layout, read_plant
 from mitra.training import CODE_VERSION, Elsewhere, Past, keep, past_of, read_golden
@@ -72,8 +71,7 @@ def train(
     with err.status("reading the history"):
         past = past_of(data, facts, window, cases, elsewhere)
     try:
-        with Progress(console=err, transient=True) as bar:
-            task = bar.add_task(f"training {kind}", total=None)
+        with progress(f"training {kind}") as told:
             trained = learn(
                 name or kind,
                 kind,
@@ -84,7 +82,7 @@ def train(
                 seed=seed,
                 horizon_ns=int(horizon_days * DAY_NS),
                 golden=cases,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                progress=told,
             )
     except (TrainingError, ValueError) as error:
         raise PersonError("setting", f"Nothing was trained: {error}{_waiting(past)}") from error

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import typer
-from rich.console import Console
 
+from mitra.commands.speech import err
 from models.stream import warm_up
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+BEAT_S = 15.0
 
 
 @app.command()
 def run() -> None:
-    """Compile the numeric kernels once and cache them; later starts load them in a moment."""
+    """Compile the numeric kernels once and cache them; later starts load them in a moment.
+
+    `make setup` does it. The first time takes a minute or two, again after an update of Mitra.
+
+    Example: `mitra warm-up`
+    """
     started_s = time.perf_counter()
-    warm_up()
-    Console(stderr=True).print(f"kernels ready in {time.perf_counter() - started_s:.1f} s")
+    tell("making the numeric kernels ready: compiled once, which takes a minute or two")
+    with beats(started_s):
+        warm_up()
+    tell(f"kernels ready in {time.perf_counter() - started_s:.1f} s")
+
+
+def tell(line: str) -> None:
+    """One line to a terminal or a log, at once."""
+    err.print(line, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def beats(started_s: float) -> Iterator[None]:
+    """Say now and then that it goes on: nobody shall take a long silence for a hang."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(BEAT_S):
+            tell(f"still compiling, {time.perf_counter() - started_s:.0f} s so far")
+
+    thread = threading.Thread(target=go_on, name="beats", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -423,6 +423,11 @@ def test_golden_cases_that_cannot_be_are_named_by_row(trained: Path, plant: Path
 
 def test_a_folder_without_a_plant_is_a_setting(plant: Path, tmp_path: Path) -> None:
     assert mitra("train", "--data", tmp_path, "--plant", plant / "plant.toml").code == 3
+    assert "--plant" in mitra("train", "--data", tmp_path, "--plant", tmp_path / "nowhere.toml").err
+    given = mitra("plant", "check", tmp_path / "nowhere.toml")  # by place, not by an option
+    assert given.code == 3
+    assert "nowhere.toml" in given.err
+    assert "--plant" not in given.err
     assert mitra("model", "list", "--data", tmp_path).code == 3
     for command in (("labels", "list"), ("labels", "waiting"), ("history", "verify"), ("user", "list")):
         for folder in (tmp_path, tmp_path / "nowhere"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from features.bearings import find, orders_of
 from features.listing import features_markdown
 from features.table import FEATURES
+from mitra.commands import warm_up
 from tests.mitra.commands.terminal import mitra
 
 RATE_HZ, RPM = 12_000.0, 1_797.0
@@ -329,6 +331,13 @@ def test_rul_learns_and_predicts_with_an_interval(tmp_path: Path) -> None:
     assert np.mean([float(row["rul"]) for row in rows]) == pytest.approx(12, abs=8)
 
 
+def test_training_in_words_prints_no_empty_line(tmp_path: Path) -> None:
+    found = mitra("rul", "train", runs(tmp_path / "train.csv", 12), "--out", tmp_path / "life.skops")
+    assert (found.code, found.err) == (0, "")
+    assert len(found.out.splitlines()) == 1
+    assert "12 units" in found.out
+
+
 def test_rul_says_what_is_too_little_or_no_model(tmp_path: Path) -> None:
     few = mitra("rul", "train", runs(tmp_path / "few.csv", 3), "--out", tmp_path / "m.skops")
     no_model = mitra(
@@ -338,3 +347,26 @@ def test_rul_says_what_is_too_little_or_no_model(tmp_path: Path) -> None:
     assert (few.code, no_model.code, missing.code) == (3, 3, 3)
     assert "10 are needed" in few.err
     assert "not a model file" in no_model.err
+
+
+# -- warm-up --------------------------------------------------------------------------------------------
+
+
+def test_compiling_says_that_it_begins_goes_on_and_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on, tell = threading.Event(), warm_up.tell
+
+    def heard(line: str) -> None:
+        tell(line)
+        if line.startswith("still compiling"):
+            goes_on.set()
+
+    monkeypatch.setattr(warm_up, "BEAT_S", 0.01)
+    monkeypatch.setattr(warm_up, "tell", heard)
+    monkeypatch.setattr(warm_up, "warm_up", lambda: goes_on.wait(60.0))
+    found = mitra("warm-up")
+    first, *middle, last = found.err.splitlines()
+    assert (found.code, found.out) == (0, "")
+    assert "takes a minute or two" in first
+    assert middle
+    assert all(line.startswith("still compiling") for line in middle)
+    assert last.startswith("kernels ready")

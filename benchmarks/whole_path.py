@@ -248,6 +248,7 @@ class Bench:
         n_stored = self._stored() - stored
         aged = {name: count - before.aged.get(name, 0) for name, count in after.aged.items()}
         return {
+            "asked_per_s": per_s,
             "offered_per_s": round(sent["sent"] / sent["seconds"], 1),
             "stored_per_s": round(n_stored / (sent["seconds"] + sent["drained_s"]), 1),
             "sent": sent["sent"],

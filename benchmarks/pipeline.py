@@ -6,8 +6,9 @@
 Every machine sends one 3 x 8,192 int16 block a second with a key; the server is `mitra.analytics` with its
 models, journal and keeper. Ages are from the sensor's time, which is the moment of publishing, to the end of
 the transaction that stored the message. Senders wait, as an edge does, while the host allows them no more on
-the way: less is then offered than asked for, `window_waited_s` says so, and such a rate is not held. The figures
-are Mosquitto's; those of the embedded broker follow under its name. `cores_of_strangers` says what other programs took from this machine meanwhile.
+the way: less is then offered than asked for, `window_waited_s` says so, and such a rate is not held.
+The figures are Mosquitto's; those of the embedded broker follow under its name. `cores_of_strangers` says
+what other programs took from this machine meanwhile.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from control.config import ControlSettings, load_settings
 from control.link import CONNECTED, Link
 from control.log import to_stderr
 from control.service import Service
+from control.serving import serve
 from control.webhook import Webhooks
 from control.witnesses import Witnesses
 from ingest.contract.approval.topics import Leaf
@@ -71,7 +72,7 @@ def run(settings: ControlSettings) -> None:
     link.start()
     worker = threading.Thread(target=work, name="desk")
     worker.start()
-    server.run(sockets=[listener])
+    serve(server, [listener])
     server.should_exit = True
     worker.join()
     link.stop()

@@ -25,6 +25,7 @@ from control.config import load_public_key
 from control.keyfile import load_or_make_key
 from control.merkle import EMPTY_ROOT
 from control.merkle_proof import is_consistent
+from control.serving import serve
 from ingest.contract.approval.keys import PrivateKey, PublicKey, is_signature, public_of, sign
 from ingest.contract.approval.settings import build
 from ingest.contract.approval.strict import (
@@ -156,7 +157,10 @@ def main() -> int:
     except (OSError, sqlite3.Error) as error:
         return _not_started(error, EXIT_DISK)
     try:
-        uvicorn.run(make_app(witness), host=settings.host, port=settings.port, log_level="warning")
+        app = make_app(witness)
+        serve(
+            uvicorn.Server(uvicorn.Config(app, host=settings.host, port=settings.port, log_level="warning"))
+        )
     except SystemExit:  # uvicorn's way to say that it cannot listen
         return _not_started(f"nothing can listen on {settings.host}:{settings.port}", EXIT_PORT)
     return 0

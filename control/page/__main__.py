@@ -10,6 +10,7 @@ import uvicorn
 
 from control.page.bundle import BundleError, load_bundle, pin
 from control.page.server import load_page_settings, make_page
+from control.serving import serve
 from ingest.contract.approval.settings import SettingsError
 
 EXIT_SETTING, EXIT_PORT, EXIT_CHECK = 3, 4, 6
@@ -35,7 +36,7 @@ def main() -> int:
         print(f"The approver's page is not the reviewed one, so it is not served: {error}", file=sys.stderr)
         return EXIT_CHECK
     try:
-        uvicorn.run(
+        config = uvicorn.Config(
             page,
             host=settings.host,
             port=settings.port,
@@ -44,6 +45,7 @@ def main() -> int:
             ssl_certfile=settings.tls_cert or None,
             ssl_keyfile=settings.tls_key or None,
         )
+        serve(uvicorn.Server(config))
     except SystemExit:  # uvicorn's way to say that it cannot listen
         print(
             f"Nothing can listen on {settings.host}:{settings.port}, so nobody can approve. "

@@ -30,3 +30,8 @@ def test_a_stop_walks_through_all_processes(tmp_path: Path) -> None:
         (shown,) = until(asked)
         assert budi.reject(shown["id"], "not today")["state"] == "denied"
         assert not stack.stopped("mill-1")
+        for name in ("control", "page", "actuator"):
+            process = stack.processes.pop(name)
+            process.terminate()
+            assert process.wait(60) == 0, f"{name} died of the signal instead of ending"
+        assert not list(tmp_path.rglob("*.sqlite-wal")), "whoever ends in order closes its files"

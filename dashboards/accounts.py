@@ -6,6 +6,7 @@ the control service's, with keys of its own.
 
 from __future__ import annotations
 
+import threading
 import tomllib
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -95,15 +96,23 @@ class GuessBrake:
     """Counts wrong passwords by name: after five in a minute the name waits."""
 
     wrong: dict[str, list[int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def must_wait(self, name: str, now_ns: int) -> bool:
-        """Whether this name has used up its guesses."""
-        recent = [at for at in self.wrong.get(name, ()) if now_ns - at < GUESS_WINDOW_NS]
-        return len(recent) >= MAX_GUESSES
+    def may_guess(self, name: str, now_ns: int) -> bool:
+        """Take one of this name's guesses, before the password is looked at; False when none is left.
 
-    def note_wrong(self, name: str, now_ns: int) -> None:
-        """Remember a wrong password; the oldest names are forgotten first."""
-        recent = [at for at in self.wrong.pop(name, []) if now_ns - at < GUESS_WINDOW_NS]
-        self.wrong[name] = [*recent, now_ns]
-        while len(self.wrong) > MAX_BRAKES:
-            self.wrong.pop(next(iter(self.wrong)))
+        Whoever asks at once takes one each: many who guess together have no more than one who guesses alone.
+        """
+        with self._lock:
+            recent = [at for at in self.wrong.pop(name, []) if now_ns - at < GUESS_WINDOW_NS]
+            is_free = len(recent) < MAX_GUESSES
+            self.wrong[name] = [*recent, now_ns] if is_free else recent
+            while len(self.wrong) > MAX_BRAKES:  # the oldest names are forgotten first
+                self.wrong.pop(next(iter(self.wrong)))
+            return is_free
+
+    def was_right(self, name: str, now_ns: int) -> None:
+        """Give back the guess that was taken at now_ns."""
+        with self._lock:
+            if now_ns in self.wrong.get(name, ()):
+                self.wrong[name].remove(now_ns)

@@ -1,6 +1,7 @@
 """Sessions without a table: a signed cookie says who and until when; its token guards every form.
 
-Pure: bytes and times in, values out. A session that was signed out is remembered until it would have ended.
+Bytes and times in, values out, from any thread. A session that was signed out is remembered until it would
+have ended.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 
@@ -39,6 +41,7 @@ class Sessions:
 
     key: bytes
     revoked: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         if len(self.key) < 32:
@@ -75,10 +78,12 @@ class Sessions:
 
     def end(self, session: Session, now_ns: int) -> None:
         """Sign out: the cookie is worth nothing from now on."""
-        self.revoked = {sid: until for sid, until in self.revoked.items() if until > now_ns}
-        self.revoked[session.sid] = session.until_ns
-        while len(self.revoked) > MAX_REVOKED:
-            self.revoked.pop(next(iter(self.revoked)))
+        with self._lock:
+            left = {sid: until for sid, until in self.revoked.items() if until > now_ns}
+            left[session.sid] = session.until_ns
+            while len(left) > MAX_REVOKED:
+                left.pop(next(iter(left)))
+            self.revoked = left
 
     def _sign(self, use: str, text: str) -> str:
         made = hmac.new(self.key, f"{use}\n{text}".encode(), hashlib.sha256).digest()

@@ -58,13 +58,13 @@ def sign_in(
     """Check the password; wrong ones are slow, counted and braked."""
     house = found.house
     name = name.strip().lower()
-    if house.brake.must_wait(name, found.now_ns):
+    if not house.brake.may_guess(name, found.now_ns):
         raise Problem(429)
     account = house.accounts.get(name)
     if not word_matches(account, word) or account is None:
-        house.brake.note_wrong(name, found.now_ns)
         wrong = found.language.say("Name or password is wrong.")
         return page(found, "sign_in.html", status=401, back=own_path(back), wrong=wrong)
+    house.brake.was_right(name, found.now_ns)
     session = house.sessions.start(found.now_ns, account.name, account.role)
     return keep_session(found, RedirectResponse(own_path(back), status_code=303), session)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -212,8 +214,57 @@ def test_accounts_are_checked_when_read() -> None:
 
 def test_the_brake_forgets_after_a_minute() -> None:
     brake = GuessBrake()
-    for second in range(5):
-        brake.note_wrong("ani", second)
-    assert brake.must_wait("ani", 10)
-    assert not brake.must_wait("budi", 10)
-    assert not brake.must_wait("ani", 61_000_000_000)
+    assert all(brake.may_guess("ani", second) for second in range(5))
+    assert not brake.may_guess("ani", 10)
+    assert brake.may_guess("budi", 10)
+    assert brake.may_guess("ani", 61_000_000_000)
+
+
+def test_a_password_that_was_right_is_no_guess() -> None:
+    brake = GuessBrake()
+    for second in range(50):
+        assert brake.may_guess("ani", second)
+        brake.was_right("ani", second)
+
+
+def test_guessing_at_once_gives_no_more_guesses(closed_screens: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking, go_on, answers = threading.Semaphore(0), threading.Event(), list[int]()
+
+    def slowly(_account: Account | None, _word: str) -> bool:
+        looking.release()
+        go_on.wait(30)
+        return False
+
+    def guess() -> None:
+        found = closed_screens.client.post("/sign-in", data={"name": "budi", "word": "wrong one"})
+        answers.append(found.status_code)
+        looking.release()
+
+    monkeypatch.setattr("dashboards.pages.doors.word_matches", slowly)
+    with ThreadPoolExecutor(12) as pool:
+        for _ in range(12):
+            pool.submit(guess)
+        for _ in range(12):
+            assert looking.acquire(timeout=30)
+        go_on.set()
+    assert sorted(answers) == [401] * 5 + [429] * 7
+
+
+def test_two_who_sign_out_at_once_are_both_out() -> None:
+    sessions = Sessions(b"k" * 32)
+    ani, budi = sessions.start(0, "ani"), sessions.start(0, "budi")
+    late = threading.Thread(target=sessions.end, args=(budi, 1))
+
+    class Interrupted(dict[str, int]):
+        """Budi signs out while Ani is being signed out."""
+
+        def items(self) -> Any:
+            if not late.ident:
+                late.start()
+                late.join(0.2)
+            return super().items()
+
+    sessions.revoked = Interrupted()
+    sessions.end(ani, 1)
+    late.join(10)
+    assert [sessions.read(sessions.cookie(one), 2) for one in (ani, budi)] == [None, None]

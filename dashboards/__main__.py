@@ -6,6 +6,7 @@ import argparse
 import getpass
 import os
 import secrets
+import signal
 import sqlite3
 import sys
 import time
@@ -123,6 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
             proxy_headers=False,
         ),
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn hands a signal on when it has ended: Python would die of it, as if the screens had crashed.
+        signal.signal(number, server.handle_exit)
     try:
         server.run()
     except SystemExit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import stat
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 from benchmarks.written_plant import plant_text
 from dashboards.__main__ import EXIT_PORT, EXIT_SETTING, main, open_house
 from dashboards.config import parse_config
+from mitra.supervisor import free_port, listens
+from tests.waiting import WAIT_S, until
 
 ROOT = Path(__file__).parents[2]
 TEXT = 'plant = "plant.toml"\njournal = "journal.db"\ndesk = "desk.db"\n'
@@ -52,6 +55,19 @@ def test_a_taken_port_is_said_with_what_it_means_for_the_plant(tmp_path: Path) -
         ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == EXIT_PORT
     assert "the plant runs on without them" in ended.stderr
+
+
+def test_screens_that_are_told_to_end_do_not_look_as_if_they_had_crashed(tmp_path: Path) -> None:
+    port = free_port()
+    path = write(tmp_path, TEXT + f"port = {port}\n")
+    process = subprocess.Popen((sys.executable, "-m", "dashboards", "--config", path), cwd=ROOT)
+    try:
+        until(listens("127.0.0.1", port), "the screens")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_session_key_is_made_once_and_is_its_owner_s(tmp_path: Path) -> None:

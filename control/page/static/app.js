@@ -1,7 +1,8 @@
 // The approver's page. It shows only what the edge signed and what will be signed; control is not trusted with either.
 
 import { APPROVAL, LOGIN, Lie, canonical, challenge, hex, isPresence, readProposal, sha256, bytesOf } from "./protocol.js";
-import { enrol, withDemoKey, withPasskey } from "./sign.js";
+import { h, trend } from "./parts.js";
+import { NoKey, WAIT_S, enrol, withDemoKey, withPasskey, withdraw } from "./sign.js";
 
 const HOLD_MS = 1500;
 const TICK_MS = 50;
@@ -35,17 +36,6 @@ const left = (expires) => {
   const seconds = Math.max(0, Math.round(expires - now()));
   return t("list.left", { m: Math.floor(seconds / 60), s: seconds % 60 });
 };
-
-function h(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value !== null) made.setAttribute(name, value);
-  }
-  made.append(...children.flat().filter((one) => one !== null));
-  return made;
-}
 
 class Refusal extends Error {
   constructor(code, detail) { super(code); this.code = code; this.detail = detail; }
@@ -100,6 +90,7 @@ function showBadge() {
 
 const errorText = (error) => {
   if (error instanceof Refusal) return error.code === "offline" ? t("error.offline") : say("code." + error.code, error.code);
+  if (error instanceof NoKey) return t("ask." + error.message, { n: WAIT_S });
   return t("error.key", { what: error.name || String(error) });
 };
 
@@ -108,20 +99,42 @@ function problem(error, again) {
     again ? h("button", { type: "button", onclick: again }, t("app.retry")) : null);
 }
 
-function show(...children) { main.replaceChildren(...children.flat().filter((one) => one !== null)); }
+// What is asked of a key belongs to what is on the screen, and goes with it.
+function show(...children) {
+  withdraw();
+  main.replaceChildren(...children.flat().filter((one) => one !== null));
+}
 
-async function sign(digest, credentials) {
+// A question that a newer one replaced has nothing more to say: the screen is the newer one's.
+function tell(out, error) {
+  if (!(error instanceof NoKey) || error.message !== "replaced") out.replaceChildren(problem(error));
+}
+
+// While a person's key is asked the page says so, for how long, and lets them change their mind.
+async function waiting(out, question) {
+  const until = now() + WAIT_S;
+  const card = h("section", { class: "card", id: "waiting" }, h("p", { role: "status" }, t("review.sign")),
+    h("p", { class: "soft" }, t("ask.how"), " ", h("span", { "data-left": until, "aria-hidden": "true" }, left(until))),
+    h("p", {}, h("button", { type: "button", onclick: () => withdraw("cancelled") }, t("ask.stop"))));
+  out.replaceChildren(card);
+  card.scrollIntoView({ block: "nearest" });
+  const given = await question();
+  out.replaceChildren(h("p", { role: "status" }, t("ask.sending")));
+  return given;
+}
+
+async function sign(digest, credentials, out) {
   const demo = site.demo_keys.find((one) => credentials.some((key) => key.id === one.credential));
-  return demo ? withDemoKey(digest, site.rp_id, demo) : withPasskey(digest, site.rp_id, credentials);
+  return demo ? withDemoKey(digest, site.rp_id, demo) : waiting(out, () => withPasskey(digest, site.rp_id, credentials));
 }
 
 // Log in.
 
-async function login(siteId, demo) {
+async function login(siteId, demo, out) {
   const { nonce } = await api("/login/nonce", "POST");
   // The digest is made here: control can never pass off a stop as a login.
   const digest = await challenge(LOGIN, canonical({ nonce, site: siteId }));
-  const assertion = demo ? await withDemoKey(digest, site.rp_id, demo) : await withPasskey(digest, site.rp_id, []);
+  const assertion = demo ? await withDemoKey(digest, site.rp_id, demo) : await sign(digest, [], out);
   me = await api("/login", "POST", { site: siteId, nonce, assertion });
   go();
 }
@@ -130,7 +143,8 @@ function loginView() {
   const choice = h("select", { id: "site" }, site.sites.map((one) => h("option", { value: one.id }, one.name)));
   const out = h("div");
   const attempt = async (siteId, demo) => {
-    try { await login(siteId, demo); } catch (error) { out.replaceChildren(problem(error)); }
+    withdraw();
+    try { await login(siteId, demo, out); } catch (error) { tell(out, error); }
   };
   show(h("h1", {}, t("login.title")), h("section", { class: "card" }, h("p", {}, t("login.text")),
     site.sites.length > 1 ? h("label", { for: "site" }, t("login.site")) : null,
@@ -190,19 +204,6 @@ async function listView() {
 
 // One proposal.
 
-function trend(values) {
-  const space = "http://www.w3.org/2000/svg";
-  const low = Math.min(...values);
-  const span = Math.max(...values) - low || 1;
-  const points = values.map((v, i) => `${((i / Math.max(1, values.length - 1)) * 100).toFixed(1)},${(38 - ((v - low) / span) * 36).toFixed(1)}`);
-  const box = document.createElementNS(space, "svg");
-  const line = document.createElementNS(space, "polyline");
-  for (const [name, value] of [["viewBox", "0 0 100 40"], ["preserveAspectRatio", "none"], ["class", "trend"], ["role", "img"], ["aria-label", t("review.trend")]]) box.setAttribute(name, value);
-  for (const [name, value] of [["points", points.join(" ")], ["fill", "none"], ["stroke", "currentColor"], ["stroke-width", "2"], ["vector-effect", "non-scaling-stroke"]]) line.setAttribute(name, value);
-  box.append(line);
-  return box;
-}
-
 // Analytics says why in every language of the page; a person reads their own.
 function ownFacts(facts) {
   const other = new RegExp("^(" + Object.entries(words["review.why"]).filter(([code]) => code !== language).map(([, word]) => word).join("|") + ") \\d+$");
@@ -213,7 +214,7 @@ async function evidence(answer, proposal) {
   const given = answer.evidence;
   if (!given) return h("p", { class: "soft" }, t("review.noevidence"));
   return [h("dl", {}, ownFacts(given.facts).flatMap((one) => [h("dt", {}, one.name), h("dd", {}, one.value)])),
-    given.trend.length ? trend(given.trend) : null,
+    given.trend.length ? trend(given.trend, t("review.trend")) : null,
     given.trend.length ? h("p", { class: "soft" }, `${t("review.trend")}: ${number(given.trend[0])} → ${number(given.trend.at(-1))} ${given.trend_unit}`) : null,
     h("p", { class: "soft" }, "SHA-256 " + proposal.evidence_sha256.slice(0, 16) + "…")];
 }
@@ -253,6 +254,7 @@ function rejectForm(id, out) {
   const reason = h("textarea", { id: "reason", rows: "2", maxlength: "280" });
   const send = async (event) => {
     event.preventDefault();
+    withdraw();
     if (reason.value.trim().length < 3) { out.replaceChildren(h("p", { class: "bad", role: "alert" }, t("review.reject.short"))); return; }
     try { await api(`/proposals/${id}/rejection`, "POST", { reason: reason.value.trim() }); go(); } catch (error) { out.replaceChildren(problem(error)); }
   };
@@ -307,16 +309,16 @@ function presenceField(answer) {
 }
 
 async function approve(answer, proposal, presence, out) {
+  withdraw();
   if (isStale()) { out.replaceChildren(h("p", { class: "bad", role: "alert" }, t("review.stale"))); return; }
   const code = presence.value();
   if (answer.presence && !isPresence(code)) { out.replaceChildren(h("p", { class: "bad", role: "alert" }, t("review.presence.bad"))); return; }
   try {
-    out.replaceChildren(h("p", { role: "status" }, t("review.sign")));
     const digest = await challenge(APPROVAL, canonical({ ...proposal, presence: code }));
-    const assertion = await sign(digest, me.credentials);
+    const assertion = await sign(digest, me.credentials, out);
     await api(`/proposals/${answer.id}/approvals`, "POST", { presence: code, assertion });
     go();
-  } catch (error) { out.replaceChildren(problem(error)); }
+  } catch (error) { tell(out, error); }
 }
 
 async function proposalView(id) {
@@ -416,11 +418,12 @@ function enrolView() {
   const make = async (event) => {
     event.preventDefault();
     try {
-      const text = JSON.stringify(await enrol(choice.value, person.value.trim(), name.value.trim(), site.rp_id), null, 1);
+      const made = await waiting(out, () => enrol(choice.value, person.value.trim(), name.value.trim(), site.rp_id));
+      const text = JSON.stringify(made, null, 1);
       const link = URL.createObjectURL(new Blob([text], { type: "application/json" }));
       out.replaceChildren(h("section", { class: "card" }, h("p", { role: "status" }, t("enrol.done")), h("pre", { id: "enrolment" }, text),
         h("a", { class: "button", href: link, download: `${person.value.trim()}.enrol.json` }, t("enrol.save"))));
-    } catch (error) { out.replaceChildren(problem(error)); }
+    } catch (error) { tell(out, error); }
   };
   show(h("h1", {}, t("enrol.title")), h("form", { class: "card", onsubmit: make }, h("p", {}, t("enrol.text")),
     h("label", { for: "enrol-site" }, t("login.site")), choice, h("label", { for: "person" }, t("enrol.person")), person,
@@ -456,6 +459,7 @@ function frame(hash) {
 }
 
 async function go() {
+  withdraw();
   const hash = location.hash || "#/";
   refresh = async () => {};
   frame(hash);

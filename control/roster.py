@@ -8,7 +8,7 @@ edges) and, unless they are kept elsewhere, `keys/`: three root keys (offline, t
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -85,7 +85,7 @@ def init(
         root.add_key(online.public_key, role)
     root.roles[Root.type].threshold = root_threshold
     root.roles[Targets.type].threshold = lead_threshold
-    _write_signed(folder, root_name(1), Metadata(root), roots)
+    _release(folder / "public", {root_name(1): _signed(Metadata(root), roots)})
     _write(folder / DRAFT, Roster(site, ()).to_bytes())
     publish(folder, now, lives=lives)
     return folder / "public" / root_name(1)
@@ -136,13 +136,16 @@ def publish(
 ) -> Roster:
     """Sign the draft with the leads' keys and make it current. Returns what edges will now believe."""
     roster = (folder / DRAFT).read_bytes()
+    public = folder / "public"
     keys = lead_keys or sorted((folder / "keys").glob("lead-*.pem"))
     targets = Targets(version=_version(folder, TARGETS) + 1, expires=now + timedelta(days=lives.targets_days))
     targets.targets[ROSTER] = TargetFile.from_data(ROSTER, roster)
-    _write(folder / "public" / ROSTER, roster)
-    _write_signed(folder, TARGETS, Metadata(targets), [_load_key(path) for path in keys])
-    refresh(folder, now, online_key=online_key, lives=lives)
-    return show(folder, now).roster
+    made = {ROSTER: roster, TARGETS: _signed(Metadata(targets), [_load_key(path) for path in keys])}
+    made |= _said_anew(folder, made[TARGETS], now, online_key, lives)
+    # Judged before it is released: with a wrong key the old roster stays, and with it the remote stops.
+    believed = _judged(read_public(public) | made, public / root_name(1), now)
+    _release(public, made)
+    return believed.roster
 
 
 def refresh(
@@ -153,17 +156,25 @@ def refresh(
     lives: Lives = Lives(),
 ) -> None:
     """Say again, for one more day, that the current roster is the newest. Run it daily; it needs no lead."""
+    targets = (folder / "public" / TARGETS).read_bytes()
+    _release(folder / "public", _said_anew(folder, targets, now, online_key, lives))
+
+
+def _said_anew(
+    folder: Path, targets: bytes, now: datetime, online_key: Path | None, lives: Lives
+) -> dict[str, bytes]:
+    """A snapshot and a timestamp over these targets."""
     signer = _load_key(online_key or folder / "keys" / "online.pem")
     snapshot = Snapshot(
         version=_version(folder, SNAPSHOT) + 1, expires=now + timedelta(days=lives.snapshot_days)
     )
-    snapshot.meta[TARGETS] = _meta(folder, TARGETS)
-    _write_signed(folder, SNAPSHOT, Metadata(snapshot), [signer])
+    snapshot.meta[TARGETS] = _meta(targets)
+    made = {SNAPSHOT: _signed(Metadata(snapshot), [signer])}
     timestamp = Timestamp(
         version=_version(folder, TIMESTAMP) + 1, expires=now + timedelta(hours=lives.timestamp_hours)
     )
-    timestamp.snapshot_meta = _meta(folder, SNAPSHOT)
-    _write_signed(folder, TIMESTAMP, Metadata(timestamp), [signer])
+    timestamp.snapshot_meta = _meta(made[SNAPSHOT])
+    return made | {TIMESTAMP: _signed(Metadata(timestamp), [signer])}
 
 
 def rotate_root(
@@ -184,8 +195,9 @@ def rotate_root(
         root.add_key(signer.public_key, Root.type)
     root.version, root.expires = version + 1, now + timedelta(days=lives.root_days)
     signers = {s.public_key.keyid: s for s in (*map(_load_key, old_keys), *new_signers)}
-    _write_signed(folder, root_name(version + 1), Metadata(root), list(signers.values()))
-    refresh(folder, now, lives=lives)
+    made = {root_name(version + 1): _signed(Metadata(root), list(signers.values()))}
+    targets = (folder / "public" / TARGETS).read_bytes()
+    _release(folder / "public", made | _said_anew(folder, targets, now, None, lives))
     return folder / "public" / root_name(version + 1)
 
 
@@ -201,7 +213,11 @@ def show(folder: Path, now: datetime) -> Trusted:
 
 def believed(public: Path, pinned_root: Path, now: datetime) -> Trusted:
     """The roster in a public folder, verified from a pinned root. Raises RosterError with the reason."""
-    found = trust(pinned_root.read_bytes(), read_public(public), Floor(), int(now.timestamp()))
+    return _judged(read_public(public), pinned_root, now)
+
+
+def _judged(files: Mapping[str, bytes], pinned_root: Path, now: datetime) -> Trusted:
+    found = trust(pinned_root.read_bytes(), files, Floor(), int(now.timestamp()))
     if isinstance(found, Rejected):
         raise RosterError(f"edges refuse this roster ({found.reason}: {found.detail}); publish or refresh it")
     return found
@@ -245,23 +261,38 @@ def _version(folder: Path, name: str) -> int:
     return int(Metadata.from_bytes(path.read_bytes()).signed.version) if path.exists() else 0
 
 
-def _meta(folder: Path, name: str) -> MetaFile:
-    data = (folder / "public" / name).read_bytes()
-    return MetaFile.from_data(_version(folder, name), data, ["sha256"])
+def _meta(data: bytes) -> MetaFile:
+    return MetaFile.from_data(Metadata.from_bytes(data).signed.version, data, ["sha256"])
 
 
-def _write_signed(
-    folder: Path,
-    name: str,
+def _signed(
     metadata: Metadata[Root] | Metadata[Targets] | Metadata[Snapshot] | Metadata[Timestamp],
     signers: Sequence[CryptoSigner],
-) -> None:
+) -> bytes:
     for signer in signers:
         metadata.sign(signer, append=True)
-    _write(folder / "public" / name, metadata.to_bytes())
+    return metadata.to_bytes()
+
+
+def _release(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files in this order. All are on the disk before the first name changes: whoever reads in the
+    middle meets a mix that nobody believes, so the middle must be short."""
+    for name, data in files.items():
+        with _new(folder / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    for name in files:
+        _swap_in(folder / name)
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    _release(path.parent, {path.name: data})
+
+
+def _swap_in(path: Path) -> None:
+    _new(path).replace(path)
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")

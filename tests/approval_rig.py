@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import secrets
+import shutil
 import tempfile
 from collections import deque
 from datetime import UTC, datetime
@@ -17,14 +18,14 @@ from starlette.testclient import TestClient
 
 from control.authenticator import SoftwareKey, make_software_key
 from control.config import ControlSettings, EdgeSettings, Fatigue, MachineSettings, SiteSettings
-from control.roster import enrol, init, person, publish
+from control.roster import enrol, init, person, publish, read_public, revoke
 from control.service import Service
 from control.technician import Technician
 from edge.actuator.actuator import Actuator
 from edge.actuator.book import Book
 from edge.actuator.config import ActuatorConfig, MachineConfig
 from edge.actuator.judge import Known, Now
-from edge.actuator.outputs import make_output
+from edge.actuator.outputs import make_output, write_atomically
 from edge.actuator.panel import Panel, read_panel
 from edge.actuator.roster import RosterFiles
 from ingest.contract.approval.keys import PublicKey, public_of, sign, unseal
@@ -196,8 +197,13 @@ class Plant:
 
     def send(self, data: bytes) -> Receipt:
         """Deliver bytes as an envelope and let time do its work; the last receipt is the answer."""
+        before = len(self.said)
         self.actuator.on_message(Leaf.ENVELOPE, data)
         self.actuator.tick()
+        while len(self.said) == before:  # it waits for a roster
+            assert self.actuator.next_due_ms() is not None, "no receipt, and none is to come"
+            self.clock.sleep(1)
+            self.actuator.tick()
         leaf, wire = self.said[-1]
         assert leaf is Leaf.RECEIPT
         return self._opened(wire)
@@ -250,6 +256,20 @@ class Plant:
         receipt = Receipt.parse_canonical(body)
         assert isinstance(receipt, Receipt)
         return receipt
+
+    def next_roster(self, revoked: str) -> dict[str, bytes]:
+        """What a roster without this person changes in the public files; nothing is laid down here yet."""
+        with tempfile.TemporaryDirectory(prefix="mitra-roster-") as made:
+            folder = Path(made) / "roster"
+            shutil.copytree(self.roster_dir, folder)
+            revoke(folder, revoked)
+            publish(folder, self.now())
+            before = read_public(self.roster_dir / "public")
+            return {k: data for k, data in read_public(folder / "public").items() if data != before[k]}
+
+    def lay_down(self, name: str, data: bytes) -> None:
+        """Replace one file of the public roster, as a copying program does."""
+        write_atomically(self.roster_dir / "public" / name, data)
 
     def runs(self, machine: str) -> bool:
         return self.outputs[machine].observe() == "running"

@@ -42,6 +42,9 @@ MAX_TICKETS_A_MACHINE = 4
 MAX_PRESENCE_TRIES = 3
 MAX_UNSENT = 256
 MAX_RECEIPTS_AN_ANSWER = 100
+MAX_WAITING = 8
+ROSTER_WAIT_MS = 2_000
+_NO_ROSTER = frozenset({Code.ROSTER_MISSING, Code.ROSTER_UNVERIFIED, Code.ROSTER_ROLLBACK, Code.ROSTER_STALE})
 
 
 class Clock(Protocol):
@@ -104,6 +107,7 @@ class Actuator:
         self._presence: dict[str, str] = {}
         self._presence_tries: Counter[str] = Counter()
         self._running: dict[str, _Running] = {}
+        self._waiting: list[tuple[bytes, int]] = []
         self._unsent: list[tuple[Receipt, bytes]] = []
         for machine in config.machine:
             self._show(machine.id)
@@ -177,11 +181,20 @@ class Actuator:
             log.say("roster_refused", logging.WARNING, code=wrong.reason, detail=wrong.detail)
 
     def _on_envelope(self, data: bytes) -> None:
+        self._take(data, self._clock.monotonic_ms() + ROSTER_WAIT_MS)
+
+    def _take(self, data: bytes, give_up_ms: int) -> None:
+        """Take a stop or refuse it. What lacks nothing but a roster waits a moment: the leads may be in the
+        middle of publishing one, and whoever reads half of the new files may believe neither old nor new."""
         now = Now(self._clock.wall_s(), self._clock.monotonic_ms(), self._book.floor_s)
         known = Known(self._tickets, self._presence, self._book.is_spent, self._roster.current(now.wall_s))
         verdict = judge(data, self.here, known, now)
         if isinstance(verdict, Refused):
-            self._refuse(verdict)
+            waits = verdict.code in _NO_ROSTER and now.monotonic_ms < give_up_ms
+            if waits and len(self._waiting) < MAX_WAITING:
+                self._waiting.append((data, give_up_ms))
+            else:
+                self._refuse(verdict)
             return
         machine = verdict.proposal.machine
         if machine in self._running:
@@ -222,6 +235,7 @@ class Actuator:
     def tick(self) -> None:
         """Act on stops whose hold-off is over and read back those that were carried out. Call often."""
         now_ms = self._clock.monotonic_ms()
+        self._take_waiting(now_ms)
         for machine, running in list(self._running.items()):
             if running.stage is Stage.HOLDING:
                 self._hold_or_act(machine, running, now_ms)
@@ -231,7 +245,20 @@ class Actuator:
 
     def next_due_ms(self) -> int | None:
         """Monotonic time of the next thing to do, or None when nothing runs."""
-        return min((one.due_ms for one in self._running.values()), default=None)
+        due_ms = [one.due_ms for one in self._running.values()] + [give_up for _, give_up in self._waiting]
+        return min(due_ms, default=None)
+
+    def _take_waiting(self, now_ms: int) -> None:
+        """Judge again what waits for a roster, when there is one or the time is over."""
+        if not self._waiting:
+            return
+        has_roster = not isinstance(self._roster.current(self._clock.wall_s()), Rejected)
+        waiting, self._waiting = self._waiting, []
+        for data, give_up_ms in waiting:
+            if has_roster or now_ms >= give_up_ms:
+                self._take(data, give_up_ms)
+            else:
+                self._waiting.append((data, give_up_ms))
 
     def _hold_or_act(self, machine: str, running: _Running, now_ms: int) -> None:
         nonce, sha256 = running.stop.proposal.edge_nonce, running.stop.sha256

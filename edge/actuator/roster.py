@@ -14,6 +14,7 @@ from ingest.contract.approval.trust import Floor, Trusted, read_bundle, trust
 from ingest.contract.rejected import Rejected
 
 MAX_FILES = 128
+Listing = frozenset[tuple[str, int, int, int]]
 BUNDLE = "roster_bundle"
 """A believed bundle on its way into the folder: half of it there would be no roster at all."""
 
@@ -26,7 +27,7 @@ class RosterFiles:
         self._folder = folder
         self._site = site
         self._book = book
-        self._seen: frozenset[tuple[str, int, int]] = frozenset()
+        self._seen: Listing = frozenset()
         self._answer: Trusted | Rejected = Rejected(Code.ROSTER_MISSING)
         self._judged_s = -1
         if book.fact("root") is None and pinned_root.exists():
@@ -80,12 +81,13 @@ class RosterFiles:
             self._book.remember(root=answer.root, roster_floor=json.dumps(numbers).encode(), **kept)
         return answer
 
-    def _listing(self) -> frozenset[tuple[str, int, int]]:
+    def _listing(self) -> Listing:
         try:
             found = [(path.name, path.stat()) for path in self._folder.glob("*.json")]
         except OSError:
             return frozenset()
-        return frozenset((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
+        # A file that replaces another within one tick of the file system's clock differs by its inode.
+        return frozenset((name, stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in found)
 
     def _read(self) -> dict[str, bytes]:
         try:

@@ -61,11 +61,19 @@ def test_rogue_roster_over_the_link_is_refused(plant: WholePlant, tmp_path: Path
 
 
 def test_rogue_roster_signed_by_one_lead_alone_is_refused(plant: WholePlant) -> None:
-    keys = plant.roster_dir / "keys"
+    """An honest keeper does not even release it; a thief of one lead's key and of the online key does."""
+    keys, targets = plant.roster_dir / "keys", plant.roster_dir / "public" / "targets.json"
+    revoke(plant.roster_dir, "sari")
     with pytest.raises(RosterError, match="roster_unverified"):
         publish(plant.roster_dir, plant.now(), lead_keys=[keys / "lead-1.pem"])
-    assert plant.approve(plant.proposal("fan-1"), "budi").code == "roster_unverified"
-    assert plant.all_run()
+    assert plant.approve(plant.proposal("fan-1"), "sari").result == "confirmed"
+    publish(plant.roster_dir, plant.now())
+    signed = json.loads(targets.read_bytes())
+    assert len(signed["signatures"]) == 2
+    targets.write_text(json.dumps({**signed, "signatures": signed["signatures"][:1]}))
+    refresh(plant.roster_dir, plant.now())
+    assert plant.approve(plant.proposal("pump-1"), "budi").code == "roster_unverified"
+    assert plant.runs("pump-1")
 
 
 def test_rolled_back_roster_brings_no_revoked_key_back(plant: WholePlant) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import control.roster
 import control.rosters
-from control.roster import publish, revoke
+from control.roster import publish, read_public, revoke
 from control.rosters import PUBLISHING_S, RosterView
 from ingest.contract.approval.codes import Code
 from ingest.contract.approval.roster import Roster
@@ -81,14 +81,14 @@ def test_whoever_asks_while_the_leads_publish_is_answered(
     view, now = _view(plant), plant.now()
     now_s = int(now.timestamp())
     asked = [_names(view.current(now_s))]
-    really = control.roster._write
+    really = control.roster._swap_in
 
-    def and_somebody_asks(path: Path, data: bytes) -> None:
-        really(path, data)
+    def and_somebody_asks(path: Path) -> None:
+        really(path)
         asked.append(_names(view.current(now_s)))
 
     revoke(plant.roster_dir, "budi")
-    monkeypatch.setattr(control.roster, "_write", and_somebody_asks)
+    monkeypatch.setattr(control.roster, "_swap_in", and_somebody_asks)
     publish(plant.roster_dir, now)
     assert ["budi" in names for names in asked] == [True, True, True, True, False]
 
@@ -106,3 +106,15 @@ def test_files_that_never_fit_each_other_are_refused_a_moment_later(plant: Plant
         assert found.reason == Code.ROSTER_UNVERIFIED
     roster.write_bytes(honest)
     assert "budi" in _names(view.current(now_s + 60))
+
+
+def test_a_roster_that_lacks_a_key_is_not_released(plant: Plant) -> None:
+    public = plant.roster_dir / "public"
+    before = read_public(public)
+    revoke(plant.roster_dir, "budi")
+    with pytest.raises(OSError, match="gone"):
+        publish(plant.roster_dir, plant.now(), lead_keys=[plant.roster_dir / "keys" / "gone.pem"])
+    with pytest.raises(OSError, match="gone"):
+        publish(plant.roster_dir, plant.now(), online_key=plant.roster_dir / "keys" / "gone.pem")
+    assert read_public(public) == before
+    assert {path.name for path in public.iterdir()} == set(before)

@@ -180,7 +180,7 @@ class Desk:
             return receipt
         if (receipt.site, receipt.edge) != (self.site, edge):
             return Rejected(Code.WRONG_EDGE)
-        if not self._store.keep_receipt(receipt, key.key_id, data):
+        if self._store.receipt(self.site, edge, key.key_id, receipt.edge_seq) is not None:
             return Rejected(Code.DUPLICATE)
         self._check_chain(edge, receipt)
         try:
@@ -198,11 +198,13 @@ class Desk:
             self._count("audit_failed")
         row = self._store.by_sent(self.site, receipt.proposal_sha256)
         happened = EVENT_OF_RESULT[receipt.result]
-        if row is None or (row.state, happened) not in NEXT:
-            self._count("receipt_without_effect")
-            return None
         now = self._now_s()
+        # Together: a receipt that was kept without moving its proposal would be a duplicate the next time.
         with self._store.transaction():
+            self._store.keep_receipt(receipt, key.key_id, data)
+            if row is None or (row.state, happened) not in NEXT:
+                self._count("receipt_without_effect")
+                return None
             self._store.advance(
                 row, happened, now=now, who=f"edge {edge}", detail=receipt.code, code=receipt.code
             )

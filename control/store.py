@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,19 +79,26 @@ class Held:
     request: bytes
 
 
+def connect_sqlite(path: Path | str) -> sqlite3.Connection:
+    """Transactions are begun and ended by hand; the desk's lock is around every call."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
 class Store:
     """Every query names its site, so that one tenant's id never reaches another's row.
 
+    What people or edges are told of is written in a `transaction`, and is on the disk when that ends. What is
+    only noted about requests is not: a power cut may forget it, and a flood of requests buys no syncs.
     `lock` is held by whoever calls: the desks of all sites share one connection, and so its transactions.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        """path: the database file."""
+    def __init__(
+        self, path: Path | str, connect: Callable[[Path | str], sqlite3.Connection] = connect_sqlite
+    ) -> None:
+        """path: the database file; connect: another file system may lie underneath."""
         self.lock = threading.RLock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db = connect(path)
         self._db.execute("PRAGMA journal_mode=WAL")
-        # A power cut may cost the last moments: a proposal lost so ends without a command, and what was done
-        # is in the edge's book and the audit log, which are synced.
         self._db.execute("PRAGMA synchronous=NORMAL")
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         tables = int(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
@@ -99,7 +106,8 @@ class Store:
             raise sqlite3.DatabaseError(
                 f"{path} is of another version of Mitra; move it away and start again"
             )
-        self._db.executescript(_SCHEMA + f"PRAGMA user_version = {SCHEMA_VERSION};")
+        # As a whole: tables without their version would be taken for those of another Mitra.
+        self._db.executescript("BEGIN;" + _SCHEMA + f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
     def close(self) -> None:
         """Close the file."""
@@ -107,14 +115,19 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
+        """All or nothing, and safe from a power cut when it ends, with all that was written before."""
+        self._db.execute("PRAGMA synchronous=FULL")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # Also when the disk refuses to commit: a transaction left open would refuse all later ones.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        finally:
+            self._db.execute("PRAGMA synchronous=NORMAL")
 
     # Proposals.
 
@@ -245,12 +258,11 @@ class Store:
 
     # Receipts.
 
-    def keep_receipt(self, receipt: Receipt, key: str, wire: bytes) -> bool:
-        """Keep a receipt, signed by an edge's key; False when it is there already."""
+    def keep_receipt(self, receipt: Receipt, key: str, wire: bytes) -> None:
+        """Keep a receipt, signed by an edge's key, that is not there yet."""
         names = ("edge_seq", "proposal_sha256", "machine", "result", "code", "wall")
         values = (receipt.site, receipt.edge, key, *(getattr(receipt, name) for name in names), wire)
-        done = self._db.execute("INSERT OR IGNORE INTO receipt VALUES (?,?,?,?,?,?,?,?,?,?)", values)
-        return done.rowcount == 1
+        self._db.execute("INSERT INTO receipt VALUES (?,?,?,?,?,?,?,?,?,?)", values)
 
     def receipt(self, site: str, edge: str, key: str, seq: int) -> bytes | None:
         """One receipt as it came."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import paho.mqtt.client as mqtt
@@ -36,6 +37,9 @@ def answers(url: str) -> bool:
 
 class Stack:
     """Everything between analytics and the machine. Use as a context manager."""
+
+    plant = "Plant One"
+    labels: ClassVar[dict[str, str]] = {one: one.title() for one in MACHINES}
 
     def __init__(self, folder: Path, people: dict[str, str], *, demo_keys: bool = True) -> None:
         self.folder = folder
@@ -76,7 +80,7 @@ class Stack:
             f'site = "{SITE}"\nedge = "{EDGE}"\nstate_dir = "{f}/actuator"\n{roster}panel_dir = "{f}/panel"\n'
             f'origin = "{self.origin}"\nrp_id = "localhost"\nallow_software_keys = {software}\n{broker}'
             + "".join(
-                f'[[machine]]\nid = "{one}"\nlabel = "{one.title()}"\noutput = "simulated"\n'
+                f'[[machine]]\nid = "{one}"\nlabel = "{self.labels[one]}"\noutput = "simulated"\n'
                 f'criticality = "{level}"\nhold_off_s = 0.2\n'
                 f'[machine.settings]\nswitch_dir = "{f}/switches"\n'
                 for one, level in MACHINES.items()
@@ -86,9 +90,9 @@ class Stack:
             f'host = "127.0.0.1"\nport = {self.ports["control"]}\nstate_dir = "{f}/control"\n'
             f'origin = "{self.origin}"\nrp_id = "localhost"\nallow_software_keys = {software}\n{broker}'
             "[fatigue]\ngap_s = 0\nper_hour = 1000\nquiet_after_veto_s = 0\n"
-            f'[[site]]\nid = "{SITE}"\nname = "Plant One"\n{roster}{edge}'
+            f'[[site]]\nid = "{SITE}"\nname = "{self.plant}"\n{roster}{edge}'
             + "".join(
-                f'[[machine]]\nid = "{one}"\nsite = "{SITE}"\nedge = "{EDGE}"\nlabel = "{one.title()}"\n'
+                f'[[machine]]\nid = "{one}"\nsite = "{SITE}"\nedge = "{EDGE}"\nlabel = "{self.labels[one]}"\n'
                 f'line = "line-a"\ncriticality = "{level}"\n'
                 for one, level in MACHINES.items()
             )
@@ -96,7 +100,7 @@ class Stack:
         demo = f"demo_keys = {[str(k) for k in self.keys.values()]}\n" if self.demo_keys else ""
         (f / "page.toml").write_text(
             f'host = "127.0.0.1"\nport = {self.ports["page"]}\ncontrol_url = "{self.control_url}"\n'
-            f'rp_id = "localhost"\n{demo}[[site]]\nid = "{SITE}"\nname = "Plant One"\n{edge}'
+            f'rp_id = "localhost"\n{demo}[[site]]\nid = "{SITE}"\nname = "{self.plant}"\n{edge}'
         )
 
     def spawn(self, name: str, *command: str) -> None:

@@ -67,11 +67,11 @@ class Person:
             {"authenticatorId": self._authenticator, "enabled": is_there},
         )
 
-    def enrol(self, name: str, role: str) -> None:
+    def enrol(self, name: str, role: str, full_name: str = "") -> None:
         """Make a key on the page; the leads check the file, sign the roster and publish it."""
         self.page.goto(f"{self.stack.origin}/#/enrol")
         self.page.fill("#person", name)
-        self.page.fill("#name", name.title())
+        self.page.fill("#name", full_name or name.title())
         self.page.click("#make")
         text = self.page.locator("#enrolment").text_content() or ""
         enrol_passkey(

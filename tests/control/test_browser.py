@@ -8,7 +8,6 @@ import random
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Route
 
 from tests.approval_processes import Stack
@@ -127,60 +126,6 @@ def test_a_thousand_random_taps_approve_nothing(browser: Browser, stack: Stack) 
         if budi.page.url != here:
             budi.page.goto(here)
     assert not stack.stopped("fan-1")
-
-
-@pytest.mark.parametrize("language", ["en", "id"])
-def test_every_screen_is_accessible_and_fits_a_small_phone(
-    browser: Browser, stack: Stack, language: str
-) -> None:
-    budi = Person(browser, stack, viewport={"width": 320, "height": 640}, locale=language)
-    axe = Axe()
-
-    def check(what: str) -> None:
-        found = axe.run(budi.page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == [], what
-        width = budi.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= 320, f"{what}: {width} px"
-        sizes = budi.page.evaluate(
-            "[...document.querySelectorAll('button, a.button, nav a, input, textarea, select')]"
-            ".filter((e) => e.offsetParent).map((e) => [e.outerHTML, e.getBoundingClientRect().height])"
-        )
-        assert [one for one in sizes if one[1] < 48] == [], what
-
-    budi.page.goto(f"{stack.origin}/#/")
-    budi.page.locator("main button").first.wait_for()
-    check("login")
-    budi.enrol("budi", "lead")
-    check("enrolled")
-    budi.page.goto(f"{stack.origin}/#/")
-    budi.page.locator("main button").first.click()
-    budi.page.locator("#nav a[aria-current]").wait_for()
-    for route in ("#/history", "#/receipts", "#/"):
-        budi.page.goto(f"{stack.origin}/{route}")
-        budi.page.locator("main h1").wait_for()
-        check(f"empty {route}")
-    stack.request("kiln-1", "first")
-    until(lambda: budi.page.locator("[data-id]").count() == 1)
-    check("list")
-    budi.open("kiln-1")
-    check("review")
-    budi.context.set_offline(True)
-    budi.page.locator("#badge[data-mood=bad]").wait_for(timeout=60_000)
-    budi.page.fill("#presence", shown_code(stack, "kiln-1"))
-    budi.hold()
-    assert budi.page.get_by_role("alert").count() == 1, "nothing is approved on old answers"
-    check("offline")
-    budi.context.set_offline(False)
-    budi.page.locator("#badge[data-mood=good]").wait_for(timeout=60_000)
-    budi.page.fill("#reason", "bearing was changed this morning")
-    budi.page.click("#reject")
-    budi.page.locator("#state[data-state=denied]").wait_for()
-    check("outcome")
-    for route in ("#/history", "#/receipts", "#/audit"):
-        budi.page.goto(f"{stack.origin}/{route}")
-        budi.page.locator("main h1").wait_for()
-        check(route)
-    assert budi.complaints == []
 
 
 def test_the_page_weighs_less_than_40_kilobytes(browser: Browser, stack: Stack) -> None:

@@ -143,9 +143,14 @@ def publish(
     made = {ROSTER: roster, TARGETS: _signed(Metadata(targets), [_load_key(path) for path in keys])}
     made |= _said_anew(folder, made[TARGETS], now, online_key, lives)
     # Judged before it is released: with a wrong key the old roster stays, and with it the remote stops.
-    believed = _judged(read_public(public) | made, public / root_name(1), now)
+    found = _judged(read_public(public) | made, public / root_name(1), now)
+    if isinstance(found, Rejected):
+        raise RosterError(
+            f"edges would refuse this roster ({found.reason}: {found.detail}), so the one before it stays; "
+            "sign with the keys of enough leads and with the online key"
+        )
     _release(public, made)
-    return believed.roster
+    return found.roster
 
 
 def refresh(
@@ -213,14 +218,14 @@ def show(folder: Path, now: datetime) -> Trusted:
 
 def believed(public: Path, pinned_root: Path, now: datetime) -> Trusted:
     """The roster in a public folder, verified from a pinned root. Raises RosterError with the reason."""
-    return _judged(read_public(public), pinned_root, now)
-
-
-def _judged(files: Mapping[str, bytes], pinned_root: Path, now: datetime) -> Trusted:
-    found = trust(pinned_root.read_bytes(), files, Floor(), int(now.timestamp()))
+    found = _judged(read_public(public), pinned_root, now)
     if isinstance(found, Rejected):
         raise RosterError(f"edges refuse this roster ({found.reason}: {found.detail}); publish or refresh it")
     return found
+
+
+def _judged(files: Mapping[str, bytes], pinned_root: Path, now: datetime) -> Trusted | Rejected:
+    return trust(pinned_root.read_bytes(), files, Floor(), int(now.timestamp()))
 
 
 def read_public(public: Path) -> dict[str, bytes]:

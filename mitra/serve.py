@@ -25,6 +25,7 @@ from mitra.mailbox import Clerk
 from mitra.serving import Serving, write_serving
 from mitra.supervisor import StartError, Supervisor, WrongSettingError, listens, port_is_free
 from mitra.work_orders import PATH as ORDERS_PATH
+from mitra.work_orders import columns_of, faults_of
 
 log = logging.getLogger("mitra.serve")
 
@@ -179,6 +180,7 @@ def prepare(request: ServeRequest) -> Serve:
         raise PersonError(
             "setting", f"There is no file {request.ca}: --ca names the broker's authority, PEM."
         )
+    _check_orders(request)
     layout = Layout(make_folder(request.data).resolve())
     lock = hold(layout)
     try:
@@ -186,6 +188,18 @@ def prepare(request: ServeRequest) -> Serve:
     except PersonError:
         os.close(lock)
         raise
+
+
+def _check_orders(request: ServeRequest) -> None:
+    """How the maintenance system calls things. Raises PersonError."""
+    faults_of(request.order_faults, "--order-fault")
+    columns_of(request.order_fields, "--order-field")
+    if (request.order_faults or request.order_fields) and not request.orders_port:
+        raise PersonError(
+            "setting",
+            "--order-fault and --order-field are for work orders, which are taken with --work-orders PORT "
+            "only. Add it, or leave them out.",
+        )
 
 
 def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) -> Serve:

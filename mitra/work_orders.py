@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -30,7 +30,7 @@ from ingest.desk import Desk
 from mitra.exits import PersonError
 from mitra.layout import make_folder, writing
 from mitra.stored import book_of_desk
-from models.labels import Label, Source, read_posted_orders, revised
+from models.labels import COLUMN_NAMES, FAULT, Label, Source, read_posted_orders, revised
 
 BODY_BYTES_MAX = 1 << 20
 ORDERS_MAX = 1_000
@@ -46,6 +46,47 @@ class Orders:
     zone: tzinfo
     faults: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+
+
+def faults_of(texts: Iterable[str], option: str) -> dict[str, str]:
+    """Their fault codes and ours. Raises PersonError.
+
+    >>> faults_of(["BRG01=bearing_outer"], "--fault")
+    {'BRG01': 'bearing_outer'}
+    """
+    found = _pairs(texts, option)
+    for ours in found.values():
+        if not FAULT.fullmatch(ours):
+            raise PersonError(
+                "setting",
+                f"{option}: our fault codes are of a-z, 0-9 and _, got {ours!r}. Write BRG01=bearing_outer.",
+            )
+    return found
+
+
+def columns_of(texts: Iterable[str], option: str) -> dict[str, str]:
+    """Our columns and theirs. Raises PersonError.
+
+    >>> columns_of(["machine=Aset"], "--column")
+    {'machine': 'Aset'}
+    """
+    found = _pairs(texts, option)
+    for ours in found:
+        if ours not in COLUMN_NAMES:
+            raise PersonError(
+                "setting", f"{option}: we have no {ours!r}; known are {', '.join(COLUMN_NAMES)}."
+            )
+    return found
+
+
+def _pairs(texts: Iterable[str], option: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        first, _, second = (part.strip() for part in text.partition("="))
+        if not (first and second):
+            raise PersonError("setting", f"{option} is written as A=B, got {text!r}.")
+        found[first] = second
+    return found
 
 
 def say_orders(labels: tuple[Label, ...], desk_path: Path) -> tuple[int, tuple[Rejected, ...]]:

@@ -21,7 +21,7 @@ from mitra.layout import Layout, make_folder, plant_folder, read_plant
 from mitra.stored import book_of_desk, reader_of
 from mitra.training import vouch, weigh_with
 from mitra.work_orders import PATH as ORDERS_PATH
-from mitra.work_orders import Orders, build_app, say_orders, token_of
+from mitra.work_orders import Orders, build_app, columns_of, faults_of, say_orders, token_of
 from models.labels import Release, Weighed, WorkOrders, read_work_orders
 
 app = typer.Typer(
@@ -63,8 +63,8 @@ def bring_in(
         machines=frozenset(facts.by_id()),
         said_ns=time.time_ns(),
         zone=ZoneInfo(facts.plant.timezone),
-        faults=_pairs(fault, "--fault"),
-        names=_pairs(column, "--column"),
+        faults=faults_of(fault or (), "--fault"),
+        names=columns_of(column or (), "--column"),
     )
     if isinstance(found, Rejected):
         raise PersonError("setting", f"{file} was not read: {found.detail}. Name columns with --column.")
@@ -110,7 +110,12 @@ def listen(
     """
     facts = read_plant(plant)
     zone = ZoneInfo(facts.plant.timezone)
-    known = Orders(frozenset(facts.by_id()), zone, _pairs(fault, "--fault"), _pairs(column, "--column"))
+    known = Orders(
+        frozenset(facts.by_id()),
+        zone,
+        faults_of(fault or (), "--fault"),
+        columns_of(column or (), "--column"),
+    )
     path = token_file or Layout(data).desk.parent / "work-orders.token"
     token = token_of(path)
     make_folder(Layout(data).desk.parent)
@@ -233,13 +238,3 @@ def _doubted(data: Path) -> list[Weighed]:
     finally:
         if reader is not None:
             reader.close()
-
-
-def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
-    found = {}
-    for text in texts or ():
-        ours, sign, theirs = text.partition("=")
-        if not (ours and sign and theirs):
-            raise PersonError("setting", f"{option} is written as A=B, got {text!r}.")
-        found[ours.strip()] = theirs.strip()
-    return found

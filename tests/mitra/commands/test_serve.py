@@ -281,6 +281,24 @@ def test_what_cannot_be_served_is_said_before_anything_starts(plant: Path, tmp_p
             assert option in found.err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--work-orders", "8095", "--order-fault", "BRG01"), "--order-fault is written as A=B"),
+        (("--work-orders", "8095", "--order-fault", "BRG01=Outer ring"), "a-z, 0-9 and _"),
+        (("--work-orders", "8095", "--order-field", "maschine=Aset"), "known are order, machine"),
+        (("--order-fault", "BRG01=bearing_outer"), "--work-orders PORT"),
+    ],
+)
+def test_words_of_work_orders_that_cannot_be_are_said_before_anything_starts(
+    plant: Path, tmp_path: Path, wrong: tuple[str, ...], said: str
+) -> None:
+    found = mitra("serve", plant, "--data", tmp_path / "data", *ports(), *wrong)
+    assert (found.code, found.out) == (3, "")
+    assert said in found.err
+    assert not (tmp_path / "data").exists()
+
+
 def test_control_without_an_actuator_says_what_to_do(plant: Path, tmp_path: Path) -> None:
     layout = Layout(tmp_path / "data")
     assert mitra("roster", "init", layout.roster, "--site", SITE).code == 0

@@ -22,6 +22,7 @@ from mitra.house import House, Ports, secrets_of, write_config
 from mitra.influx_file import read_influx
 from mitra.layout import Layout, make_folder, read_plant, writing
 from mitra.mailbox import Clerk
+from mitra.passing import PLANT_LOCK
 from mitra.serving import Serving, write_serving
 from mitra.supervisor import StartError, Supervisor, WrongSettingError, listens, port_is_free
 from mitra.work_orders import PATH as ORDERS_PATH
@@ -274,7 +275,7 @@ def speaks(folder: Path) -> Callable[[], bool]:
 
 def hold(layout: Layout) -> int:
     """Take the data folder for this process alone. Raises PersonError when another one serves it."""
-    path = layout.root / "serving.lock"
+    path = layout.root / PLANT_LOCK
     with writing(path):
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

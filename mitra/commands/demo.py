@@ -6,7 +6,6 @@ import json
 import math
 import signal
 import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from rich.console import Console
 from mitra.commands.numbers import chance, number
 from mitra.demo import Demo, DemoRequest, prepare
 from mitra.exits import PersonError
+from mitra.passing import passing_folder
 from mitra.supervisor import StartError
 from mitra.technicians import Script
 
@@ -65,7 +65,7 @@ def demo(
             f"--seconds must be 0 or at least {SHORTEST_S:g}, got {seconds:g}: no fault develops sooner.",
         )
     with ExitStack() as stack:
-        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-demo-")))
+        folder = data or stack.enter_context(passing_folder("mitra-demo-"))
         request = DemoRequest(
             data=folder,
             n_machines=machines,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from mitra.commands.numbers import MAX_COUNT, MAX_PERIOD_S, MAX_RPM, MIN_PERIOD_S, g_per_count, number, rate
 from mitra.exits import PersonError
+from mitra.passing import passing_folder
 from mitra.replay import Replay, ReplayRequest, parse_kills
 from mitra.sensor_log import LogReplay, is_sensor_log
 from mitra.supervisor import StartError
@@ -53,7 +53,7 @@ def replay(
     A log of wireless sensors (CSV with their own clocks) passes the host in its own time of arrival instead.
     """
     with ExitStack() as stack:
-        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mitra-replay-")))
+        folder = data or stack.enter_context(passing_folder("mitra-replay-"))
         if is_sensor_log(recording):
             with err.status("reading") as status:
                 _show(LogReplay(recording, folder, lambda n: status.update(f"{n} rows")).run(), as_json)

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mitra.passing import YOUNG_S, clear, passing_folder
 from mitra.watchman import Held, end
 from tests.waiting import until
 
@@ -125,6 +128,49 @@ def test_a_folder_made_for_one_run_goes_when_its_supervisor_is_killed(
     held.kill()
     assert until(lambda: not any(map(runs, pids)))
     assert not tmp_path.exists()
+
+
+RUN = """
+import sys, time
+from mitra.passing import passing_folder
+with passing_folder("mitra-demo-") as folder:
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_run_left_that_was_killed_at_its_very_start_goes_at_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    there = os.environ | {"TMPDIR": str(tmp_path)}
+    runs = [
+        subprocess.Popen((sys.executable, "-c", RUN), cwd=ROOT, env=there, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        killed, alive = (Path((one.stdout.readline() if one.stdout else "").strip()) for one in runs)
+        runs[0].kill()
+        runs[0].wait()
+        (killed / "journal.db").touch()
+        young, other = tmp_path / "mitra-demo-young", tmp_path / "others"
+        young.mkdir()
+        other.mkdir()
+        link = tmp_path / "mitra-demo-link"
+        link.symlink_to(other)
+        later_s = time.time() + 2 * YOUNG_S
+        os.utime(young, (later_s, later_s))
+        assert clear("mitra-demo-", time.time()) == []  # nothing is old enough to be nobody's
+        assert clear("mitra-demo-", later_s) == [killed]
+        assert not killed.exists()
+        assert all(one.exists() for one in (alive, young, other, link))
+        with passing_folder("mitra-demo-") as folder:
+            assert clear("mitra-demo-", later_s + 600.0) == [young]
+        assert not folder.exists()
+    finally:
+        for one in runs:
+            one.kill()
+            one.communicate()
 
 
 def test_what_was_started_again_is_known_too(supervised: Callable[..., Supervised]) -> None:

@@ -21,6 +21,7 @@ from control.serving import serve
 from control.webhook import Webhooks
 from control.witnesses import Witnesses
 from ingest.contract.approval.topics import Leaf
+from ingest.contract.explain import of_system
 
 TICK_S = 0.25
 MAX_CONNECTIONS = 512
@@ -89,8 +90,8 @@ def _listener(settings: ControlSettings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family)
     except OSError as error:
         raise PortTakenError(
-            f"nothing can listen on {settings.host}:{settings.port} ({error.strerror}). "
-            "End the program that holds that port, or change `port`"
+            f"nothing can listen on {settings.host}:{settings.port} ({of_system(error)}). "
+            "End the program that holds that port, or change `host` or `port`"
         ) from error
 
 
@@ -112,6 +113,23 @@ def _pump(service: Service, link: Link, witnesses: Witnesses, server: uvicorn.Se
                 witnesses.offer(checkpoint)
 
 
+def refusal(error: ValueError | PortTakenError | OSError | sqlite3.Error) -> tuple[int, str]:
+    """The exit code and the sentence for what ended control."""
+    if isinstance(error, ValueError):
+        return EXIT_SETTING, f"Control did not start, so nobody can approve a stop: {error}"
+    if isinstance(error, PortTakenError):
+        return EXIT_PORT, f"Control did not start, so nobody can approve a stop: {error}."
+    if isinstance(error, FileNotFoundError):
+        return EXIT_SETTING, (
+            "Control did not start, so nobody can approve a stop: its configuration names a file that is not "
+            f"there: {of_system(error)}. See password_file and tls_* there."
+        )
+    return EXIT_DISK, (
+        f"Control stopped, so nobody can approve a stop now: {of_system(error)}. `state_dir` must be a "
+        "folder that this user may write; a damaged database there comes back from a backup."
+    )
+
+
 def main() -> int:
     """Parse the arguments and serve. Exit codes: 0 stopped, 3 a setting is wrong, 4 no port, 5 the disk."""
     parser = argparse.ArgumentParser(prog="python -m control", description=__doc__)
@@ -119,15 +137,10 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         run(load_settings(arguments.config))
-    except ValueError as error:
-        print(f"Control did not start, so nobody can approve a stop: {error}", file=sys.stderr)
-        return EXIT_SETTING
-    except PortTakenError as error:
-        print(f"Control did not start, so nobody can approve a stop: {error}.", file=sys.stderr)
-        return EXIT_PORT
-    except (OSError, sqlite3.Error) as error:
-        print(f"Control stopped, so nobody can approve a stop now: {error}", file=sys.stderr)
-        return EXIT_DISK
+    except (ValueError, PortTakenError, OSError, sqlite3.Error) as error:
+        code, sentence = refusal(error)
+        print(sentence, file=sys.stderr)
+        return code
     return 0
 
 

@@ -98,5 +98,10 @@ def load_software_key(path: Path) -> SoftwareKey:
     """Read a key file. Raises ValueError with a sentence when it is none."""
     try:
         return SoftwareKey(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a technician's key file: {error}") from error
+    except OSError as error:
+        raise ValueError(f"the key file {path} cannot be read ({error.strerror}); check the path") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a technician's key file; `mitra technician enrol` makes one, and a damaged one "
+            "is revoked and made anew"
+        ) from error

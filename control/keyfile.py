@@ -24,7 +24,12 @@ def load_or_make_key(path: Path) -> PrivateKey:
         pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(pem)
-    key = load_pem_private_key(path.read_bytes(), None)
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(
+            f"{path} holds no private key that can be read; restore it from a backup"
+        ) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
         raise SettingsError(f"{path} holds a key of another kind; move it away and start again")
     return key

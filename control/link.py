@@ -33,6 +33,7 @@ class Link:
         ]
         self.inbox: queue.Queue[tuple[str, bytes]] = queue.Queue(MAX_QUEUE)
         self.dropped = 0
+        self._is_away_said = False
         version = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
         client_id = broker.client_id or "control"
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version)
@@ -49,6 +50,7 @@ class Link:
         self._client.max_queued_messages_set(MAX_QUEUE)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_message = self._on_message
 
     def start(self) -> None:
@@ -71,6 +73,7 @@ class Link:
             return
         client.subscribe([(topic, 1) for topic in self._topics])
         self._put(CONNECTED, b"")
+        self._is_away_said = False
         say("connected", broker=f"{self._broker.host}:{self._broker.port}")
 
     def _on_subscribe(
@@ -80,6 +83,18 @@ class Link:
             say("subscription_refused", logging.ERROR, reasons=sorted({str(reason) for reason in reasons}))
         else:
             say("subscribed", topics=len(reasons))
+
+    def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
+        if self._is_away_said:
+            return
+        self._is_away_said = True
+        say(
+            "broker_away",
+            logging.WARNING,
+            broker=f"{self._broker.host}:{self._broker.port}",
+            meaning="nobody can be asked about a stop; machines are stopped at their own stop only",
+            do="check that the broker runs and that address and network are right; it is tried again",
+        )
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if len(message.payload) > MAX_REQUEST_BYTES:

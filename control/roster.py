@@ -93,7 +93,7 @@ def init(
 
 def enrol(folder: Path, person: Person) -> None:
     """Put a person into the draft, or give one that is there more keys. Nothing changes until `publish`."""
-    draft = _draft(folder)
+    draft = draft_of(folder)
     others = tuple(one for one in draft.persons if one.id != person.id)
     before = next((one for one in draft.persons if one.id == person.id), None)
     if before is not None:
@@ -113,7 +113,7 @@ def enrol(folder: Path, person: Person) -> None:
 
 def revoke(folder: Path, person: str, credential: str = "") -> None:
     """Take a person, or one of a person's keys, out of the draft. Takes effect with `publish`."""
-    draft = _draft(folder)
+    draft = draft_of(folder)
     found = next((one for one in draft.persons if one.id == person), None)
     if found is None:
         raise RosterError(f"nobody called {person} is enrolled; `mitra roster show` lists who is")
@@ -238,7 +238,8 @@ def person(person_id: str, name: str, role: str, credentials: Sequence[Credentia
     return Person(person_id, name, role, tuple(credentials))
 
 
-def _draft(folder: Path) -> Roster:
+def draft_of(folder: Path) -> Roster:
+    """The roster as the next `publish` would sign it. Raises RosterError, OSError."""
     found = parse_roster((folder / DRAFT).read_bytes())
     if isinstance(found, Rejected):
         raise RosterError(f"{folder / DRAFT} is not a roster: {found.reason} {found.detail}")
@@ -255,7 +256,12 @@ def _new_key(path: Path) -> CryptoSigner:
 
 
 def _load_key(path: Path) -> CryptoSigner:
-    key = load_pem_private_key(path.read_bytes(), None)
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise RosterError(
+            f"{path} holds no private key in PEM form; name a key file of this roster"
+        ) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise RosterError(f"{path} does not hold an Ed25519 key")
     return CryptoSigner(key)

@@ -101,14 +101,17 @@ class Technician:
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self._client.request(method, path, json=body, headers=self._headers)
-        if answer.is_success:
-            found: dict[str, Any] = answer.json()
-            return found
         try:
-            problem = answer.json()
+            found = answer.json()
         except ValueError:
-            problem = {}
-        raise RefusedError(str(problem.get("code", answer.status_code)), str(problem.get("detail", "")))
+            found = None
+        if not isinstance(found, dict) or not (answer.is_success or "code" in found):
+            raise RefusedError(
+                str(answer.status_code), "what answers there is not control: see its address and port"
+            )
+        if answer.is_success:
+            return found
+        raise RefusedError(str(found["code"]), str(found.get("detail", "")))
 
 
 def check_ticket(proposal: Proposal, wire: bytes, edge_keys: tuple[PublicKey, ...]) -> Ticket:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 Kind = Literal["setting", "missing", "disk", "check"]
 
 EXIT_CODES: Final[dict[Kind, int]] = {"setting": 3, "missing": 4, "disk": 5, "check": 6}
+KINDS: Final[dict[int, Kind]] = {code: kind for kind, code in EXIT_CODES.items()}
 
 
 class PersonError(Exception):

@@ -30,6 +30,7 @@ from edge.actuator.roster import RosterFiles
 from edge.log import to_stderr
 from ingest.contract.approval.keys import ES256, PrivateKey, public_of
 from ingest.contract.approval.settings import SettingsError
+from ingest.contract.explain import of_system
 
 POLL_S = 0.05
 EXIT_SETTING, EXIT_DISK = 3, 5
@@ -58,7 +59,13 @@ def load_key(state_dir: Path, edge: str, alg: str) -> PrivateKey:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(pem)
-    key = load_pem_private_key(path.read_bytes(), None)
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError) as error:
+        raise SettingsError(
+            f"{path} holds no private key that can be read; restore it from a backup, or remove it and enrol "
+            "this edge again"
+        ) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
         raise SettingsError(f"{path} holds a key of another kind; remove it and enrol this edge again")
     write_atomically(state_dir / "edge.pub.json", public_of(edge, key).to_bytes())
@@ -107,6 +114,21 @@ def run(config: ActuatorConfig) -> None:
     book.close()
 
 
+def refusal(error: ValueError | OSError | sqlite3.Error) -> tuple[int, str]:
+    """The exit code and the sentence for what ended the actuator."""
+    if isinstance(error, ValueError):
+        return EXIT_SETTING, f"The actuator did not start, so no remote stop is possible: {error}"
+    if isinstance(error, FileNotFoundError):
+        return EXIT_SETTING, (
+            "The actuator did not start, so no remote stop is possible: its configuration names a file that "
+            f"is not there: {of_system(error)}. See roster_root, password_file and tls_* there."
+        )
+    return EXIT_DISK, (
+        f"The actuator cannot use its folder, so no remote stop is possible: {of_system(error)}. `state_dir` "
+        "must be a folder that this user may write; a damaged database there comes back from a backup."
+    )
+
+
 def main() -> int:
     """Parse the arguments and serve. Exit codes: 0 stopped, 3 a setting is wrong, 5 the disk."""
     parser = argparse.ArgumentParser(prog="python -m edge.actuator", description=__doc__)
@@ -120,12 +142,10 @@ def main() -> int:
             load_key(Path(config.state_dir), config.edge, config.key_alg)
         else:
             run(config)
-    except ValueError as error:
-        print(f"The actuator did not start, so no remote stop is possible: {error}", file=sys.stderr)
-        return EXIT_SETTING
-    except (OSError, sqlite3.Error) as error:
-        print(f"The actuator cannot use its folder, so no remote stop is possible: {error}", file=sys.stderr)
-        return EXIT_DISK
+    except (ValueError, OSError, sqlite3.Error) as error:
+        code, sentence = refusal(error)
+        print(sentence, file=sys.stderr)
+        return code
     return 0
 
 

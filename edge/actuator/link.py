@@ -28,6 +28,7 @@ class Link:
         self._site, self._edge, self._broker = site, edge, broker
         self.inbox: queue.Queue[tuple[Leaf, bytes]] = queue.Queue(MAX_QUEUE)
         self.dropped = 0
+        self._is_away_said = False
         version = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
         client_id = broker.client_id or f"actuator-{site}-{edge}"
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=version)
@@ -44,6 +45,7 @@ class Link:
         self._client.max_queued_messages_set(MAX_QUEUE)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_message = self._on_message
 
     def start(self) -> None:
@@ -65,6 +67,7 @@ class Link:
             say("broker_refused_login", logging.ERROR, reason=str(reason))
             return
         client.subscribe([(control_topic(self._site, self._edge, leaf), 1) for leaf in TO_EDGE])
+        self._is_away_said = False
         say("connected", broker=f"{self._broker.host}:{self._broker.port}")
 
     def _on_subscribe(
@@ -74,6 +77,18 @@ class Link:
             say("subscription_refused", logging.ERROR, reasons=sorted({str(reason) for reason in reasons}))
         else:
             say("subscribed", topics=len(reasons))
+
+    def _on_connect_fail(self, _client: mqtt.Client, _data: Any) -> None:
+        if self._is_away_said:
+            return
+        self._is_away_said = True
+        say(
+            "broker_away",
+            logging.WARNING,
+            broker=f"{self._broker.host}:{self._broker.port}",
+            meaning="no approval arrives; machines are stopped at their own stop only",
+            do="check that the broker runs and that address and network are right; it is tried again",
+        )
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         topic = parse_control_topic(message.topic)

@@ -75,3 +75,15 @@ def unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{path} cannot be read ({error.strerror}); name a file that this user may read"
     return f"{path} is not valid TOML: {error}; correct that line"
+
+
+def of_system(error: Exception) -> str:
+    """What the system refused, without its numbers.
+
+    >>> of_system(PermissionError(13, "Permission denied", "state"))
+    'state (Permission denied)'
+    """
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    why = error.strerror.partition(" (while")[0]
+    return f"{error.filename} ({why})" if error.filename else why

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from edge.actuator.__main__ import load_key, run
+from edge.actuator.__main__ import load_key, refusal, run
 from edge.actuator.config import load_config
-from mitra.exits import PersonError
+from mitra.exits import KINDS, PersonError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -39,11 +39,6 @@ def actuator(
             load_key(folder, settings.edge, settings.key_alg)
         else:
             run(settings)
-    except ValueError as error:
-        raise PersonError(
-            "setting", f"The actuator did not start, so no remote stop is possible: {error}"
-        ) from error
-    except (OSError, sqlite3.Error) as error:
-        raise PersonError(
-            "disk", f"The actuator cannot use its folder, so no remote stop is possible: {error}"
-        ) from error
+    except (ValueError, OSError, sqlite3.Error) as error:
+        code, sentence = refusal(error)
+        raise PersonError(KINDS[code], sentence) from error

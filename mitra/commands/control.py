@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from control.__main__ import PortTakenError, run
+from control.__main__ import PortTakenError, refusal, run
 from control.config import load_settings
-from mitra.exits import PersonError
+from mitra.exits import KINDS, PersonError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -28,13 +28,6 @@ def control(config: Annotated[Path, typer.Option(help="Control's TOML file (docs
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     try:
         run(load_settings(config))
-    except ValueError as error:
-        raise PersonError(
-            "setting", f"Control did not start, so nobody can approve a stop: {error}"
-        ) from error
-    except PortTakenError as error:
-        raise PersonError(
-            "missing", f"Control did not start, so nobody can approve a stop: {error}."
-        ) from error
-    except (OSError, sqlite3.Error) as error:
-        raise PersonError("disk", f"Control stopped, so nobody can approve a stop now: {error}") from error
+    except (ValueError, PortTakenError, OSError, sqlite3.Error) as error:
+        code, sentence = refusal(error)
+        raise PersonError(KINDS[code], sentence) from error

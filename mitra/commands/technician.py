@@ -14,6 +14,7 @@ import typer
 from control import roster as keeper
 from control.config import load_public_key
 from control.technician import RefusedError, Technician, enrol_software
+from ingest.contract.explain import of_system
 from mitra.commands.roster import RoleName, sentences, tell
 from mitra.commands.speech import AsJson, err, moment, reading, say_json, say_table
 from mitra.exits import PersonError
@@ -56,15 +57,16 @@ def enrol(
     Example: `mitra technician enrol budi --name "Budi S." --key budi.json --roster roster --site my-plant
     --publish`
     """
-    try:
-        with sentences(roster):
-            enrol_software(
-                roster, key, site=site, person_id=person, name=name, role=role, origin=origin, rp_id=rp_id
-            )
-            if publish:
-                keeper.publish(roster, datetime.now(UTC))
-    except FileExistsError as error:
-        raise PersonError("setting", f"{key} exists already and was left alone; name another.") from error
+    if key.exists():
+        raise PersonError("setting", f"{key} exists already and was left alone; name another.")
+    with sentences(roster):
+        keeper.draft_of(roster)  # a key that no roster could take would lie about
+    with sentences(roster):
+        enrol_software(
+            roster, key, site=site, person_id=person, name=name, role=role, origin=origin, rp_id=rp_id
+        )
+        if publish:
+            keeper.publish(roster, datetime.now(UTC))
     err.print("published" if publish else "In the draft; `mitra roster publish` makes it true.")
 
 
@@ -170,9 +172,16 @@ def _signed_in(key: Path, url: str, edge_keys: list[Path] | None = None) -> Iter
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise PersonError(
             "missing",
-            f"Control at {url} cannot be reached ({error}), so nothing was decided; the machine runs on. "
-            "Start it, or name it with --url. The local stop works without it.",
+            f"Control at {url!r} cannot be reached ({_why(error)}), so nothing was decided; the machine runs "
+            "on. Start it, or name it with --url, as http://localhost:8443. The local stop works without it.",
         ) from error
+
+
+def _why(error: BaseException) -> str:
+    """What the system said at the bottom of it, without its numbers."""
+    while (deeper := error.__cause__ or error.__context__) is not None:
+        error = deeper
+    return of_system(error) if isinstance(error, OSError) else str(error)
 
 
 def _row(one: dict[str, Any]) -> tuple[object, ...]:

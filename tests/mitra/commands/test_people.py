@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,55 @@ def test_without_control_or_key_nothing_is_decided(budi: Path, tmp_path: Path) -
     keyless = mitra("technician", "proposals", "--key", tmp_path / "no.json", "--url", nobody)
     assert (away.code, keyless.code) == (4, 3)
     assert "the machine runs on" in away.err
+    assert "Connection refused" in away.err
+    assert "cannot be read (No such file" in keyless.err
+    for number, content in enumerate((b'{"a": 1}', b"no JSON", b"\xff\xfe", b"[]")):
+        path = tmp_path / f"{number}.json"
+        path.write_bytes(content)
+        found = mitra("technician", "proposals", "--key", path, "--url", nobody)
+        assert found.code == 3
+        assert "is not a technician's key file; `mitra technician enrol`" in found.err
+    for said in (away.err, keyless.err, found.err):
+        assert "Errno" not in said
+        assert "argument" not in said
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A program of another kind, on the port where control is looked for."""
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>a printer</html>")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_what_answers_in_place_of_control_is_called_so(budi: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        found = mitra("technician", "proposals", "--key", budi, "--url", url)
+        server.shutdown()
+        thread.join()
+    assert found.code == 6
+    assert "is not control" in found.err
+
+
+def test_a_key_is_neither_replaced_nor_made_for_no_roster(roster: Path, tmp_path: Path) -> None:
+    key = tmp_path / "siti.json"
+    options = ("--name", "Siti", "--key", key, "--site", SITE)
+    nowhere = mitra("technician", "enrol", "siti", *options, "--roster", tmp_path / "nowhere")
+    assert nowhere.code == 3
+    assert not key.exists()
+    assert mitra("technician", "enrol", "siti", *options, "--roster", roster).code == 0
+    before = key.read_bytes()
+    again = mitra("technician", "enrol", "siti", *options, "--roster", roster)
+    assert again.code == 3
+    assert "exists already and was left alone" in again.err
+    assert key.read_bytes() == before
 
 
 # -- the audit log --------------------------------------------------------------------------------------

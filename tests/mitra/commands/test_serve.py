@@ -371,6 +371,7 @@ FIRST_KEYS = {
     "page": 'host = "localhost"\nport = 1\ncontrol_url = "http://localhost"\nrp_id = "localhost"\n',
 }
 BROKER = '[broker]\nhost = "localhost"\n'
+BROKER_HOST = 'host = "127.0.0.1"\n'
 PYTHON_SAYS = (
     "Errno",
     "codec",
@@ -439,6 +440,29 @@ def test_an_output_is_told_which_keys_it_takes(tmp_path: Path) -> None:
     found = mitra("actuator", "--config", path)
     assert found.code == 3
     assert "unknown key path; known are" in found.err
+
+
+def test_what_an_actuator_cannot_use_is_named_without_the_words_of_the_program(tmp_path: Path) -> None:
+    path = actuator_file(tmp_path, tmp_path / "a.toml")
+    state = Layout(tmp_path).actuator(GATEWAY)
+    state.mkdir(parents=True)
+    (state / "edge.key").write_text("no key")
+    key = mitra("actuator", "--config", path, "--init")
+    assert key.code == 3
+    assert "edge.key holds no private key" in key.err
+    (state / "edge.key").unlink()
+    (state / "actuator.sqlite").write_bytes(b"no database" * 500)
+    book = mitra("actuator", "--config", path)
+    assert book.code == 5
+    assert "from a backup" in book.err
+    (state / "actuator.sqlite").unlink()
+    path.write_text(
+        path.read_text().replace(BROKER_HOST, f'{BROKER_HOST}username = "a"\npassword_file = "no.txt"\n')
+    )
+    secret = mitra("actuator", "--config", path)
+    assert secret.code == 3
+    assert "no.txt (No such file or directory)" in secret.err
+    assert "Errno" not in key.err + secret.err + book.err
 
 
 def test_an_actuator_whose_folder_cannot_be_says_that_no_stop_is_possible(tmp_path: Path) -> None:

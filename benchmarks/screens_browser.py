@@ -11,6 +11,7 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 
 from benchmarks.screens_plant import Served
+from dashboards.pages import PAGES
 
 CHROMIUM = os.environ.get("MITRA_CHROMIUM", "/usr/bin/chromium")
 FLAGS = [
@@ -56,16 +57,11 @@ def pages_of(served: Served) -> tuple[str, ...]:
     sick, silent = served.plant.faulty, served.plant.silent
     tabs = ("trend", "spectrum", "waveform", "waterfall", "why", "history")
     return (
-        "/",
-        "/alarms",
+        *(screen.path for screen in PAGES if screen.path),
         "/alarms?show=all",
         f"/alarms/{sick}:bearing_outer:1",
         *(f"/machines/{sick}?tab={tab}" for tab in tabs),
         f"/machines/{silent}",
-        "/energy",
-        "/oee",
-        "/models",
-        "/audit",
         "/sign-in",
         "/no/such/page",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
@@ -20,6 +20,7 @@ from starlette.types import Scope
 from dashboards import api
 from dashboards.guard import Guard
 from dashboards.house import House
+from dashboards.menu import Screen
 from dashboards.pages import PAGES
 from dashboards.pages.doors import visitor
 from dashboards.problems import MEDIA_TYPE, PROBLEMS, Problem
@@ -52,7 +53,7 @@ def build_app(house: House) -> Guard:
     )
 
 
-def build_inner(house: House) -> FastAPI:
+def build_inner(house: House, pages: Sequence[Screen] = PAGES) -> FastAPI:
     """Routes and error pages without the guard: for the OpenAPI file and for tests of pages alone."""
 
     @asynccontextmanager
@@ -83,8 +84,9 @@ def build_inner(house: House) -> FastAPI:
     app.state.house = house
     app.state.shared = Shared()
     app.include_router(api.router)
-    for router in PAGES:
-        app.include_router(router)
+    app.state.menu = tuple(screen for screen in pages if screen.path)
+    for screen in pages:
+        app.include_router(screen.router)
     app.mount("/static", KeptFiles(directory=STATIC_DIR), name="static")
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)

@@ -21,6 +21,7 @@ from dashboards.accounts import MAY, Role
 from dashboards.house import House
 from dashboards.language import LANGUAGES, Language
 from dashboards.live import Moment
+from dashboards.menu import Screen
 from dashboards.parts import Part
 from dashboards.problems import Problem
 from dashboards.sessions import Session
@@ -45,8 +46,14 @@ class Visit:
     path: str
     fragment: bool
     now_ns: int
+    menu: tuple[Screen, ...]
     moment: Moment
     """The plant as it was when the visit began: everything on one page is of one moment."""
+
+    @property
+    def screen(self) -> Screen | None:
+        """The row of the menu that this page belongs to; None where it belongs to none."""
+        return next((one for one in self.menu if one.holds(self.path)), None)
 
     @property
     def token(self) -> str:
@@ -88,7 +95,8 @@ def visit(request: Request) -> Visit:
     wanted = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE)
     path = page_path(request.method, request.url.path, request.url.query)
     fragment = request.headers.get("hx-request") == "true"
-    return Visit(house, house.language(wanted), session, is_new, path, fragment, now_ns, house.hub.moment)
+    menu, moment = request.app.state.menu, house.hub.moment
+    return Visit(house, house.language(wanted), session, is_new, path, fragment, now_ns, menu, moment)
 
 
 def page_path(method: str, path: str, query: str) -> str:

@@ -34,9 +34,9 @@ def visitor(request: Request) -> Visit:
         house: House = request.app.state.house
         language = house.language(request.cookies.get(LANGUAGE_COOKIE))
         now_ns = house.now_ns()
-        session, moment = house.sessions.start(now_ns), house.hub.moment
+        session, menu, moment = house.sessions.start(now_ns), request.app.state.menu, house.hub.moment
         path = page_path(request.method, request.url.path, "")
-        return Visit(house, language, session, True, path, False, now_ns, moment)
+        return Visit(house, language, session, True, path, False, now_ns, menu, moment)
 
 
 Visitor = Annotated[Visit, Depends(visitor)]

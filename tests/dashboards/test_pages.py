@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import APIRouter, Depends, Response
+from fastapi.testclient import TestClient
 
+from dashboards.app import build_inner
 from dashboards.guard import CONTENT_SECURITY_POLICY
+from dashboards.language import Language
+from dashboards.menu import Screen
+from dashboards.pages import PAGES
+from dashboards.visit import Visit, page, visit
 
-PAGES = (
-    "/",
+MENU = tuple(screen for screen in PAGES if screen.path)
+PATHS = (
+    *(screen.path for screen in MENU),
     "/?show=zone-d",
     "/?show=unknown",
     "/?area=Cooling",
-    "/alarms",
     "/alarms?show=all",
     "/alarms/pump-001:bearing_outer:1",
     "/machines/pump-001",
@@ -25,11 +32,7 @@ PAGES = (
     "/machines/pump-001?tab=why",
     "/machines/pump-001?tab=history",
     "/machines/fan-012",
-    "/energy",
     "/energy?period=7d",
-    "/oee",
-    "/models",
-    "/audit",
     "/sign-in",
 )
 
@@ -71,7 +74,7 @@ class Seen(HTMLParser):
 
 
 @pytest.mark.parametrize("language", ["id", "en"])
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", PATHS)
 def test_every_page_answers_guarded_and_without_inline_code(screens: Any, path: str, language: str) -> None:
     screens.house.ledger.advance()
     screens.sign_in()
@@ -87,6 +90,62 @@ def test_every_page_answers_guarded_and_without_inline_code(screens: Any, path: 
     assert seen.hosts == []
     assert not seen.nested, "a form inside a form is dropped by browsers"
     assert len(seen.ids) == len(set(seen.ids)), sorted({one for one in seen.ids if seen.ids.count(one) > 1})
+
+
+def rows_of_menu(text: str) -> list[tuple[str, bool, str]]:
+    """Of each row: where it leads, whether it is the page's own, its label. Without a drawing it is none."""
+    row = (
+        r'<li><a href="([^"]+)"( aria-current="page")?><svg[^>]*><(?:path|circle).*?</svg>'
+        r'<span class="nav-label">([^<]+)<'
+    )
+    menu = text.partition('<nav class="nav"')[2].partition("</nav>")[0]
+    return [(path, bool(own), label) for path, own, label in re.findall(row, menu)]
+
+
+def title_of(text: str) -> str:
+    return text.partition("<title>")[2].partition(" · ")[0]
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+@pytest.mark.parametrize("screen", MENU, ids=lambda screen: screen.path)
+def test_menu_and_title_follow_the_rows_of_the_table(screens: Any, screen: Screen, language: str) -> None:
+    reader: Language = screens.house.language(language)
+    text = screens.client.get(f"{screen.path}?lang={language}").text
+    assert rows_of_menu(text) == [(one.path, one is screen, reader.say(one.label)) for one in MENU]
+    assert title_of(text) == reader.say(screen.label)
+
+
+def test_a_page_below_a_screen_belongs_to_it_and_one_machine_to_none(screens: Any) -> None:
+    own = {
+        path: own
+        for path, own, _ in rows_of_menu(screens.client.get("/alarms/pump-001:bearing_outer:1").text)
+    }
+    assert [path for path in own if own[path]] == ["/alarms"]
+    machine = rows_of_menu(screens.client.get("/machines/pump-001").text)
+    assert len(machine) == len(MENU)
+    assert not any(own for _, own, _ in machine)
+
+
+def test_a_new_screen_is_its_file_and_its_row(screens: Any) -> None:
+    router = APIRouter()
+
+    @router.get("/water")
+    def water(found: Annotated[Visit, Depends(visit)]) -> Response:
+        return page(found, "overview.html", main="12 m³")
+
+    app = build_inner(screens.house, (*PAGES, Screen(router, "/water", "gauge", "Water")))
+    client = TestClient(app, base_url="http://127.0.0.1:8080")
+    text = client.get("/water").text
+    assert "12 m³" in text
+    assert title_of(text) == "Water"
+    assert rows_of_menu(text)[-1] == ("/water", True, "Water")
+    assert rows_of_menu(client.get("/oee").text)[-1] == ("/water", False, "Water")
+
+
+@pytest.mark.parametrize("row", [("/water", "", "Water"), ("/water", "gauge", ""), ("", "gauge", "Water")])
+def test_half_a_row_of_the_menu_is_refused(row: tuple[str, str, str]) -> None:
+    with pytest.raises(ValueError, match="a path, an icon and a label"):
+        Screen(APIRouter(), *row)
 
 
 def test_numbers_money_and_dates_are_written_the_reader_s_way(screens: Any) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from dashboards.pages import PAGES
 from mitra.demo import Demo, DemoRequest, prepare, receipts_of
 from tests.browsing import hold
 
@@ -33,7 +34,7 @@ FLAGS = [
 ]
 WAIT_MS = 120_000
 TABS = {"trend": "#trend-1", "waveform": "#waveform", "spectrum": "#envelope"}
-SCREENS = ("/", "/alarms", "/alarms?show=all", "/energy", "/oee", "/models", "/audit", "/sign-in")
+SCREENS = (*(screen.path for screen in PAGES if screen.path), "/alarms?show=all", "/sign-in")
 APPROVALS = ("#/", "#/history", "#/receipts", "#/audit", "#/enrol")
 WATCH_POLICY = """addEventListener("securitypolicyviolation",
   (event) => console.error("policy violated: " + event.violatedDirective + " " + event.blockedURI))"""

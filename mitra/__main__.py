@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "plant": Entry("mitra.commands.plant", "Check a plant file, or write a first one.", PLANT),
     "bearing": Entry("mitra.commands.bearing", "Fault orders of a bearing, by name or geometry.", PLANT),
     "history": Entry("mitra.commands.history", "Export, import, verify, compact the history.", PLANT),
+    "alarms": Entry("mitra.commands.alarms", "What the alarms ask of people, by EEMUA 191.", PLANT),
     "warm-up": Entry("mitra.commands.warm_up", "Compile the kernels once (setup does it).", PLANT),
     "user": Entry("mitra.commands.user", "Accounts of the screens.", PEOPLE),
     "roster": Entry("mitra.commands.roster", "Who may approve a stop: keys, roster, rotation.", PEOPLE),

@@ -90,7 +90,6 @@ class Saved(msgspec.Struct, frozen=True):
     layout_of: list[int]
     alarms: list[Alarm]
     out_of_service: dict[str, str]
-    raised: list[tuple[int, str]]
     refused: dict[str, int]
     advised: dict[str, Advised]
     effects: list[SavedEffect]
@@ -238,7 +237,6 @@ def parts(state: StreamState) -> Iterator[bytes]:
         layout_of=[at[names_of[layout]] for layout in state.layout_of],
         alarms=list(state.book.alarms.values()),
         out_of_service=state.book.out_of_service,
-        raised=list(state.book.raised),
         refused=state.book.refused,
         advised=state.advised,
         effects=[
@@ -308,7 +306,6 @@ def _load_people(state: StreamState, saved: Saved) -> None:
         (alarm.machine, alarm.domain): alarm for alarm in saved.alarms if alarm.machine in known
     }
     state.book.out_of_service = {name: by for name, by in saved.out_of_service.items() if name in known}
-    state.book.raised.extend(saved.raised)
     state.book.refused = saved.refused
     state.advised = {name: one for name, one in saved.advised.items() if name in known}
     state.effects = OrderedDict(

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.rows import AlarmChange, AlarmState, Priority, Reason
 from models.alarms.policy import DOMAINS, MAX_SHELF_NS, Domain
 from models.alarms.states import Event, after, can
-
-HIDDEN = frozenset({AlarmState.SHELVED, AlarmState.SUPPRESSED, AlarmState.OUT_OF_SERVICE})
-MAX_RAISED_REMEMBERED = 20_000
 
 
 @dataclass(slots=True)
@@ -36,14 +32,10 @@ class Alarm:
 
 @dataclass(slots=True)
 class AlarmBook:
-    """Alarms by (machine, domain); machines out of service; raised.
-
-    Time and id of recent alarms, for metrics.
-    """
+    """Alarms by (machine, domain); machines out of service, and by whom; refused actions by reason."""
 
     alarms: dict[tuple[str, Domain], Alarm] = field(default_factory=dict)
     out_of_service: dict[str, str] = field(default_factory=dict)
-    raised: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_RAISED_REMEMBERED))
     refused: dict[str, int] = field(default_factory=dict)
 
     def of(self, machine: str) -> list[Alarm]:
@@ -72,8 +64,6 @@ class AlarmBook:
         previous, alarm.state = alarm.state, after(alarm.state, event)
         if alarm.state != AlarmState.SHELVED:
             alarm.until_ns = None  # only a shelf ends by the clock
-        if alarm.state == AlarmState.UNACKNOWLEDGED and previous != alarm.state:
-            self.raised.append((time_ns, alarm.alarm_id))
         if alarm.state == AlarmState.NORMAL:
             self.alarms.pop((alarm.machine, alarm.domain), None)
         return AlarmChange(

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.plant import Criticality
-from ingest.contract.rows import AlarmState, Priority, Reason
+from ingest.contract.rows import AlarmChange, AlarmState, Priority, Reason
 from models.alarms.book import AlarmBook
-from models.alarms.flood import flood, flood_of
+from models.alarms.flood import flood
 from models.alarms.policy import DOMAIN_OF, DOMAINS, PRIORITY
 from models.alarms.states import NEXT, AlarmError, Event, after, can
 from models.online.columns import COMPONENTS
 
 MINUTE = 60 * 10**9
+DAY = 24 * 60 * MINUTE
 WHY = (Reason("impacts", {"kurtosis": 7.0}),)
 
 
@@ -167,22 +168,50 @@ def test_policy_tables_have_no_holes():
     assert set(PRIORITY) == {(severity, c) for severity in severities for c in Criticality.__args__}
 
 
+def called(at, machine, state=AlarmState.UNACKNOWLEDGED, previous=AlarmState.NORMAL):
+    return AlarmChange(
+        f"{machine}.mechanical.0",
+        machine,
+        "bearing",
+        state,
+        previous,
+        Priority.LOW,
+        at,
+        "a step",
+        reasons=WHY,
+    )
+
+
 def test_a_flood_begins_at_ten_and_ends_below_five():
-    times = [(i * MINUTE // 2, f"m{i}") for i in range(12)]  # Twelve in the first ten minutes,
-    times += [(10 * MINUTE + i * MINUTE, f"n{i}") for i in range(6)]  # six in the second,
-    times += [(20 * MINUTE, "z")]  # one in the third.
-    metrics = flood(times, 0, 60 * MINUTE)
+    changes = [called(i * MINUTE // 2, f"m{i}") for i in range(12)]  # Twelve in the first ten minutes,
+    changes += [called(10 * MINUTE + i * MINUTE, f"n{i}") for i in range(6)]  # six in the second,
+    changes += [called(20 * MINUTE, "z")]  # one in the third.
+    metrics = flood(changes, 0, 60 * MINUTE)
     assert metrics.most_in_10_min == 12
     assert metrics.time_in_flood == pytest.approx(2 / 6)
     assert metrics.per_10_min == pytest.approx(19 / 6)
     assert metrics.chattering == 0
+    assert metrics.stale == 0
+    assert metrics.top_10_share == pytest.approx(10 / 19)
 
 
 def test_chattering_and_stale_alarms_are_counted():
     book = AlarmBook()
-    alarm, _ = raised(book)
+    alarm, first = raised(book)
+    changes = [first]
     for i in range(1, 4):
-        book.clear(alarm, i * 10**9)
-        raised(book, i * 10**9 + 1)
-    metrics = flood_of(book, 0, 2 * 86_400 * 10**9)
+        changes += [book.clear(alarm, i * 10**9), raised(book, i * 10**9 + 1)[1]]
+    metrics = flood(changes, 0, 2 * 86_400 * 10**9)
     assert (metrics.n_alarms, metrics.chattering, metrics.stale) == (4, 1, 1)
+
+
+def test_what_was_raised_before_is_no_news_but_may_still_stand():
+    changes = [
+        called(0, "m0"),
+        called(0, "m1"),
+        called(1, "m1", AlarmState.NORMAL, AlarmState.UNACKNOWLEDGED),
+    ]
+    metrics = flood(changes, DAY, 2 * DAY)
+    assert (metrics.n_alarms, metrics.stale) == (0, 1)
+    with pytest.raises(ValueError, match="span of time"):
+        flood(changes, DAY, DAY)

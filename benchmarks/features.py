@@ -28,7 +28,7 @@ from features.cepstrum import strongest_family
 from features.extract import extract
 from features.kurtogram import best_band
 from features.listening import coherence_db
-from features.order_tracking import to_angle, turns_from_speed
+from features.order_tracking import to_angle
 from features.power import current_signature
 from features.rounds import new_rounds
 from features.signature import diagnose
@@ -98,7 +98,7 @@ def measure_dear(n_samples: int, repeats: int = 30) -> dict[str, float]:
     t = np.arange(n_samples) / RATE_HZ
     wave = sum(np.sin(2 * np.pi * k * SPEED_HZ * t) / k for k in (1, 2, 3)) + rng.normal(0, 0.3, n_samples)
     long = np.tile(wave, 4)  # a diagnosis wants twenty turns
-    turns = turns_from_speed(np.linspace(0.98, 1.02, n_samples) * SPEED_HZ, RATE_HZ)
+    turns = SPEED_HZ * (0.98 * t + 0.02 * t**2 / t[-1])  # a shaft that runs up
     current = np.sin(2 * np.pi * 50 * t)
     window = empty(SAMPLED, 3_600 * 10**9, 64)
     for minute in range(60):

@@ -69,15 +69,3 @@ def strongest_family(wave: Wave, rate_hz: float, low_hz: float, high_hz: float) 
     return Rahmonic(
         rate_hz / (first + at), float(part[at]), float(part[at]) / typical if typical > 0 else np.inf
     )
-
-
-def whiten(wave: Wave) -> Wave:
-    """Cepstral prewhitening: every line of the spectrum gets the same size, so that impacts outshine tones.
-
-    After Borghesani et al., MSSP 36, 2013. The result has unit RMS; silence stays silence.
-    """
-    spectrum = scipy.fft.rfft(wave - wave.mean())
-    size = np.abs(spectrum)
-    flat: Wave = scipy.fft.irfft(spectrum / np.where(size > 0, size, 1), len(wave))
-    rms = float(np.sqrt(np.mean(flat**2)))
-    return flat / rms if rms > 0 else flat

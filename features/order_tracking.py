@@ -1,7 +1,7 @@
 """Order tracking: from equal steps of time to equal steps of angle, when the speed moves within a block.
 
-Computed order tracking with cubic interpolation (Fyfe and Munck, MSSP 11, 1997). On demand;
-`mitra features` tells the cost.
+Computed order tracking with cubic interpolation (Fyfe and Munck, MSSP 11, 1997). On demand, as in
+`mitra diagnose --tacho`; `mitra features` tells the cost.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
-
-from features.hann import hann
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,18 +38,6 @@ def turns_from_pulses(times_s: Wave, pulses_per_turn: int, at_s: Wave) -> Wave:
     return angle
 
 
-def turns_from_speed(speed_hz: Wave, rate_hz: float) -> Wave:
-    """Angle in turns of each sample, from the speed at each sample (n,). Raises ValueError unless positive.
-
-    >>> turns_from_speed(np.full(5, 25.0), 100.0)
-    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
-    """
-    if not (speed_hz > 0).all():
-        raise ValueError("order tracking needs a positive speed throughout the block")
-    steps = (speed_hz[1:] + speed_hz[:-1]) / 2 / rate_hz
-    return np.concatenate([[0.0], np.cumsum(steps)])
-
-
 def to_angle(wave: Wave, turns: Wave, samples_per_turn: int) -> AngularWave:
     """Resample wave (n,) to equal angles. turns: (n,) rising angle of each sample, NaN where unknown.
 
@@ -70,18 +56,21 @@ def to_angle(wave: Wave, turns: Wave, samples_per_turn: int) -> AngularWave:
     return AngularWave(CubicSpline(turns[known], wave[known])(at), samples_per_turn)
 
 
-def order_spectrum(angular: AngularWave) -> tuple[Wave, Wave]:
-    """Orders and amplitudes (Hann, peak value of a line) of an angular wave; both (n / 2 + 1,)."""
-    n = len(angular.samples)
-    amplitude: Wave = 4 / n * np.abs(np.fft.rfft((angular.samples - angular.samples.mean()) * hann(n)))
-    orders: Wave = np.arange(len(amplitude), dtype=np.float64) * (angular.samples_per_turn / n)
-    return orders, amplitude
+def at_equal_angles(wave: Wave, rate_hz: float, pulses_s: Wave, pulses_per_turn: int) -> AngularWave:
+    """A wave (n,) between the first and the last tacho pulse, as dense as its slowest turn was sampled.
 
+    pulses_s: rising times of pulses from the first sample. Raises ValueError as the two steps do.
 
-def smear_bins(speed_hz: Wave, rate_hz: float, order: float) -> float:
-    """Bins over which a line at `order` is smeared by the change of speed; above 1, track orders.
-
-    >>> smear_bins(np.array([24.0, 24.0, 24.5]), 3.0, 10.0)
-    5.0
+    >>> t = np.arange(1_000) / 1_000
+    >>> turns = 5 * t + 5 * t**2  # from 5 to 15 turns a second
+    >>> pulses_s = np.interp(np.arange(10), turns, t)
+    >>> angular = at_equal_angles(np.sin(2 * np.pi * turns), 1_000.0, pulses_s, 1)
+    >>> lines = np.abs(np.fft.rfft(angular.samples))
+    >>> angular.samples_per_turn > 150, int(lines.argmax())
+    (True, 9)
     """
-    return float(np.ptp(speed_hz) * order * len(speed_hz) / rate_hz)
+    turns = turns_from_pulses(pulses_s, pulses_per_turn, np.arange(len(wave)) / rate_hz)
+    slowest = float(np.nanmin(np.diff(turns), initial=np.inf))
+    if not 0 < slowest < np.inf:
+        raise ValueError("order tracking needs an angle that rises")
+    return to_angle(wave, turns, int(np.ceil(1 / slowest)))

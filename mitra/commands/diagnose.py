@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from features.bearings import Orders, find, orders_of
+from features.order_tracking import at_equal_angles
 from features.signature import Evidence, Part, Signature
 from features.signature import diagnose as read_signature
+from features.speed import from_pulses
 from ingest.contract.values import AXES
 from mitra.commands.numbers import MAX_COUNT, MAX_RPM, g_per_count, number, rate
-from mitra.commands.speech import AsJson, say, say_json, say_table
+from mitra.commands.speech import AsJson, reading, say, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import read_plant
 from models.recordings import RecordingError, load_recording
@@ -27,6 +31,7 @@ FAULT_OF: dict[Part | None, str] = {
     Part.CAGE: "bearing_cage",
 }
 UNKNOWN = "unknown"
+MAX_PULSES = 10_000
 ORDER_NAMES = ("bpfo", "bpfi", "bsf", "ftf")
 
 
@@ -36,7 +41,11 @@ def diagnose(
         Path, typer.Argument(help="HDF5, NPZ, CSV or Parquet: [snapshot,] sample [, axis].")
     ],
     rate_hz: Annotated[float, rate()],
-    rpm: Annotated[float, number(0.1, MAX_RPM, "Shaft speed.")],
+    rpm: Annotated[float | None, number(0.1, MAX_RPM, "Shaft speed, if it is steady.")] = None,
+    tacho: Annotated[
+        Path | None, typer.Option(help="Or times of tacho pulses, one a line, in s from the first sample.")
+    ] = None,
+    pulses_per_turn: Annotated[int, number(1, MAX_PULSES, "Of the tacho.")] = 1,
     bearing: Annotated[str, typer.Option(help="A bearing by name (`mitra bearing`).")] = "",
     orders: Annotated[str, typer.Option(help="Or its orders: bpfo=3.58,bpfi=5.42,bsf=2.36,ftf=0.4")] = "",
     plant: Annotated[Path | None, typer.Option(help="A plant file with bearings of its own.")] = None,
@@ -52,10 +61,13 @@ def diagnose(
 
     Every axis is read; the one that speaks most clearly decides. `by_exclusion`: impacts ring, but no part
     speaks clearly; a rolling element is then the likeliest, and the confidence is low. `bsf` is once the spin
-    frequency.
+    frequency. With `--tacho` the speed may move within the recording: it is read at equal angles, and the
+    frequencies in the answer are those at its mean speed.
 
     Example: `mitra diagnose pump.npz --rate-hz 12000 --rpm 1797 --bearing 6205 --json`
     """
+    if (rpm is None) == (tacho is None):
+        raise PersonError("setting", "A diagnosis needs either --rpm or --tacho FILE.")
     known = _orders(bearing, orders, plant)
     try:
         waves = load_recording(recording, dataset, scale)
@@ -65,7 +77,13 @@ def diagnose(
         raise PersonError("setting", f"{recording.name} has {len(waves)} snapshots; there is no {snapshot}.")
     wave = waves[snapshot]
     try:
-        found = [read_signature(wave[:, axis], rate_hz, rpm, known) for axis in range(wave.shape[1])]
+        axes = [np.asarray(wave[:, axis], np.float64) for axis in range(wave.shape[1])]
+        if tacho is not None:
+            pulses_s = _pulses(tacho)
+            tracked = [at_equal_angles(one, rate_hz, pulses_s, pulses_per_turn) for one in axes]
+            axes, rpm = [one.samples for one in tracked], from_pulses(pulses_s, pulses_per_turn).rpm
+            rate_hz = tracked[0].samples_per_turn * rpm / 60
+        found = [read_signature(one, rate_hz, rpm or 0.0, known) for one in axes]
     except ValueError as error:
         raise PersonError("setting", f"Nothing was diagnosed: {error}.") from error
     axis = max(range(len(found)), key=lambda number: _clarity(found[number]))
@@ -75,6 +93,18 @@ def diagnose(
         say_json(told)
     else:
         _say(told)
+
+
+def _pulses(path: Path) -> NDArray[np.float64]:
+    """Times of pulses, (n,) s. Raises PersonError."""
+    with reading(path, "the tacho's pulses"):
+        text = path.read_text("utf-8")
+    try:
+        return np.array([float(line) for line in text.split()], np.float64)
+    except ValueError as error:
+        raise PersonError(
+            "setting", f"Nothing was diagnosed: {path.name} holds no times in seconds ({error})."
+        ) from error
 
 
 def _orders(bearing: str, text: str, plant: Path | None) -> Orders:

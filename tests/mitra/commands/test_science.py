@@ -213,6 +213,40 @@ def test_diagnose_reads_the_axis_that_speaks_and_orders_by_hand(tmp_path: Path) 
     assert mitra("diagnose", path, *asked).out.startswith("bearing_outer")
 
 
+def test_a_tacho_lets_the_speed_move_within_the_recording(tmp_path: Path) -> None:
+    t = np.arange(int(6 * RATE_HZ)) / RATE_HZ
+    turns = 20 * t + t**2  # from 20 to 32 turns a second
+    struck = np.interp(np.arange(1, turns[-1] * ORDERS.bpfo) / ORDERS.bpfo, turns, t)
+    wave, ring = np.random.default_rng(3).normal(0.0, 0.05, len(t)), np.arange(200) / RATE_HZ
+    for start in (struck[:-10] * RATE_HZ).astype(int):
+        wave[start : start + 200] += np.exp(-400 * ring) * np.sin(2 * np.pi * 3_000 * ring)
+    np.savez(tmp_path / "run_up.npz", wave=wave.astype(np.float32))
+    np.savetxt(tmp_path / "pulses.txt", np.interp(np.arange(turns[-1]), turns, t))
+    asked = ("diagnose", tmp_path / "run_up.npz", "--rate-hz", str(RATE_HZ), "--bearing", "6205", "--json")
+    tracked = mitra(*asked, "--tacho", tmp_path / "pulses.txt")
+    assert tracked.code == 0, tracked.err
+    assert (tracked.data["fault"], tracked.data["by_exclusion"]) == ("bearing_outer", False)
+    smeared = mitra(*asked, "--rpm", str(60 * turns[-1] / t[-1])).data
+    assert tracked.data["evidence"][0]["level_db"] > 10 + smeared["evidence"][0]["level_db"]
+
+
+@pytest.mark.parametrize("speed", [(), ("--rpm", "1800", "--tacho", "pulses.txt")])
+def test_a_diagnosis_needs_one_word_on_the_speed(tmp_path: Path, speed: tuple[str, ...]) -> None:
+    found = mitra("diagnose", tmp_path / "x.npz", "--rate-hz", str(RATE_HZ), "--bearing", "6205", *speed)
+    assert found.code == 3
+    assert "either --rpm or --tacho" in found.err
+
+
+def test_a_tacho_s_file_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "wave.npz", wave=impacts(0.0))
+    for text, said in (("once\n", "no times in seconds"), ("0.1\n0.2\n", "four tacho pulses")):
+        (tmp_path / "pulses.txt").write_text(text)
+        asked = ("--rate-hz", str(RATE_HZ), "--bearing", "6205", "--tacho", tmp_path / "pulses.txt")
+        found = mitra("diagnose", tmp_path / "wave.npz", *asked)
+        assert found.code == 3
+        assert said in found.err
+
+
 def test_a_silent_recording_is_unknown_not_healthy(tmp_path: Path) -> None:
     path = tmp_path / "silence.npz"
     np.savez(path, wave=np.zeros(48_000, np.float32))

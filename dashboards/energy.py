@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.hours import HOUR_NS, Hour
+from dashboards.hours import Hour
 from dashboards.language import N_
 from ingest.contract.plant import Tariff
 
@@ -205,8 +205,3 @@ def expected_kwh(baseline: Baseline, series: HourSeries) -> NDArray[np.float64]:
 def cusum_kwh(baseline: Baseline, series: HourSeries) -> NDArray[np.float64]:
     """Running sum of expected minus actual: rising means saving."""
     return np.asarray(np.cumsum(expected_kwh(baseline, series) - series.kwh))
-
-
-def full_hours(from_ns: int, to_ns: int) -> list[int]:
-    """Starts of the full hours that touch [from_ns, to_ns)."""
-    return list(range(from_ns - from_ns % HOUR_NS, to_ns, HOUR_NS))

@@ -1,4 +1,4 @@
-"""Which shift it is, and how much of a time span was planned busy time. Pure; times are local."""
+"""Which shift it is, and from when to when shifts run. Pure; times are local."""
 
 from __future__ import annotations
 
@@ -40,25 +40,3 @@ def shift_now(shifts: tuple[Shift, ...], now: datetime) -> str:
             if start <= now < end:
                 return name
     return ""
-
-
-def planned_seconds(shifts: tuple[Shift, ...], start: datetime, end: datetime) -> float:
-    """Planned busy seconds in [start, end). Without a shift table every second is planned.
-
-    Shifts that overlap count once.
-    """
-    if not shifts:
-        return (end - start).total_seconds()
-    spans: list[tuple[datetime, datetime]] = []
-    day = start - timedelta(days=1)
-    while day.date() <= end.date():
-        spans.extend(
-            (max(a, start), min(b, end)) for a, b, _ in shift_spans(shifts, day) if a < end and b > start
-        )
-        day += timedelta(days=1)
-    total, until = 0.0, start
-    for a, b in sorted(spans):
-        if b > until:
-            total += (b - max(a, until)).total_seconds()
-            until = b
-    return total

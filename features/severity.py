@@ -69,21 +69,3 @@ def zone(velocity_rms_mm_s: float, limits: Limits | None) -> Zone:
     if velocity_rms_mm_s <= limits.bc_mm_s:
         return Zone.B
     return Zone.C if velocity_rms_mm_s <= limits.cd_mm_s else Zone.D
-
-
-def warning_mm_s(baseline_mm_s: float, limits: Limits) -> float:
-    """Warning level: baseline plus a quarter of B/C, at most 1.25 B/C.
-
-    >>> warning_mm_s(1.0, LIMITS[2, "rigid"])
-    1.7
-    """
-    return min(baseline_mm_s + 0.25 * limits.bc_mm_s, 1.25 * limits.bc_mm_s)
-
-
-def trip_mm_s(limits: Limits) -> float:
-    """Highest alarm level of a trip: 1.25 C/D.
-
-    >>> trip_mm_s(LIMITS[2, "rigid"])
-    5.625
-    """
-    return 1.25 * limits.cd_mm_s

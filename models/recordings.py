@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 MAX_AXES: Final = 3
 MIN_SAMPLES: Final = 256
-MAX_SAMPLES: Final = 131_072
 MAX_BYTES: Final = 4 << 30
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, cast
 
-from ingest.contract.channels import STATE, RunState
 from ingest.contract.rejected import Rejected
 from ingest.contract.values import Message, MessageKey, Scalar
 
@@ -109,29 +108,6 @@ def sensor_log(path: Path, columns: SensorLog = FACTORY_LOG) -> Iterator[Arrival
         yield Arrival(
             sensor, int(received) * NS_PER_MS, int(device * 1_000) * NS_PER_MS, int(number) % 256, scalars
         )
-
-
-STATES: Final = {1.0: RunState.RUNNING, 0.0: RunState.STOPPED}
-
-
-def status_log(path: Path, received_ms: str = "Timestamp") -> Iterator[Arrival | Rejected]:
-    """Run states of machines, one column each; empty cells and -1 (unknown) are left out."""
-    with _text(path) as file:
-        header = next(csv.reader(file), [])
-    machines = [name for name in header if name.startswith("machine")]
-    for row in _rows(path, (received_ms, *machines)):
-        if isinstance(row, Rejected):
-            yield row
-            continue
-        received = _number(row[0])
-        if math.isnan(received) or received < 0:
-            yield Rejected("no_number", ",".join(row)[:120])
-            continue
-        received_ns = int(received) * NS_PER_MS
-        for machine, text in zip(machines, row[1:], strict=True):
-            state = STATES.get(_number(text))
-            if state is not None:
-                yield Arrival(machine, received_ns, received_ns, -1, {STATE: float(state)})
 
 
 def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[str, ...] | Rejected]:

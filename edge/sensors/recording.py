@@ -81,11 +81,6 @@ class RecordingSensor:
         """True after the last snapshot."""
         return self._finished
 
-    @property
-    def n_snapshots(self) -> int | None:
-        """How many snapshots the recording has; None before it is open."""
-        return None if self._frames is None else len(self._frames)
-
     def open(self) -> None:
         """Open the file and check that its rate, scale and axes are known. Raises SensorError."""
         settings = self.settings

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 CONTEXT = b"ayo-mitra model manifest v1\n"  # a signature for a model is no signature for anything else
 KEY_BYTES = 32
-SIGNATURE_BYTES = 64
 
 
 class UntrustedModelError(ValueError):

@@ -90,6 +90,11 @@ def test_stops_count_in_planned_time_only_and_join_across_hours() -> None:
     assert stop.seconds == 2400.0
 
 
+def test_shifts_that_overlap_are_planned_once() -> None:
+    shifts = (Shift(name="late", start="17:30", end="19:00"), Shift(name="tea", start="17:15", end="17:45"))
+    assert hour(samples([30.0] * 60), shifts=shifts).planned_s == 45 * 60
+
+
 def test_planned_time_before_the_first_word_and_after_now_is_not_missing() -> None:
     seen_ns = (FIVE_PM + 600 * S, FIVE_PM + 1_200 * S)
     found = hour_of(

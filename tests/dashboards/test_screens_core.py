@@ -23,7 +23,7 @@ from dashboards.pages.alarms import last_reasons
 from dashboards.pages.machine import ADVICE_NS, request_of
 from dashboards.picture import Level, first_picture, needs_action, risk, urgency, with_changes
 from dashboards.registry_files import EventFile, families, metric, standing
-from dashboards.shifts import planned_seconds, shift_now
+from dashboards.shifts import shift_now
 from dashboards.spectra import amplitude_spectrum, cursor_lines, envelope_spectrum, samples_g, thinned
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.plant import parse_plant
@@ -211,17 +211,13 @@ def test_vendored_files_are_what_their_packages_published() -> None:
         assert (VENDOR / entry["licence_file"]).is_file()
 
 
-def test_shifts_run_past_midnight_and_overlaps_count_once() -> None:
+def test_shifts_run_past_midnight() -> None:
     shifts = PLANT.shift
     config = ScreensConfig(plant="", journal="", desk="")
     assert config.stale_after_s > 0
     from_words = {"02": "Malam", "07": "Pagi", "15": "Siang", "23": "Malam"}
     for hour, name in from_words.items():
         assert shift_now(shifts, _local(f"2026-11-24T{hour}:30:00+07:00")) == name
-    day = (_local("2026-11-24T00:00:00+07:00"), _local("2026-11-25T00:00:00+07:00"))
-    assert planned_seconds(shifts, *day) == 86_400
-    assert planned_seconds(shifts[:1] + shifts[:1], *day) == 8 * 3600
-    assert planned_seconds((), *day) == 86_400
 
 
 def _local(text: str) -> datetime:

@@ -13,7 +13,6 @@ from simulators.faults import SENSOR_FAULTS, Fault, FaultKind
 from simulators.kinds import KINDS, can_have
 from simulators.machine import DEFAULT_ORIGIN_NS, JAKARTA_S, Block, MachineModel
 from simulators.plant_clock import PlantClock
-from simulators.pool import block_pool
 from simulators.shifts import Shift, WorkPattern
 
 SECOND = 1_000_000_000
@@ -262,9 +261,3 @@ def test_a_repair_ends_the_fault() -> None:
     fault = Fault(FaultKind.IMBALANCE, T0, 10.0, repaired_ns=T0 + 60 * SECOND)
     model = MachineModel("pump", 75.0, 1480.0, faults=(fault,))
     assert [round(model.severity(T0 + s * SECOND), 2) for s in (0, 10, 59, 60)] == [0.0, 1.0, 1.0, 0.0]
-
-
-def test_the_pool_holds_different_blocks() -> None:
-    pool = block_pool(12, n_samples=1_024)
-    assert pool.shape == (12, 3, 1_024)
-    assert len({row.tobytes() for row in pool}) == 12

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.contract.rejected import Rejected
-from simulators.replay import FACTORY_LOG, Arrival, SensorLog, sensor_log, status_log
+from simulators.replay import FACTORY_LOG, Arrival, SensorLog, sensor_log
 from tests.recordings import recording
 
 SECOND = 1_000_000_000
@@ -50,15 +50,6 @@ def test_a_log_without_the_columns_is_refused_with_their_names(tmp_path: Path) -
     path.write_text("at,who\n1,2\n")
     with pytest.raises(ValueError, match="'n'"):
         list(sensor_log(path, LOG))
-
-
-def test_run_states_leave_out_what_is_unknown(tmp_path: Path) -> None:
-    path = tmp_path / "status.csv"
-    path.write_text("Timestamp,UID,machine1,machine2,machine3\n1000,a,1.0,,-1\n2000,b,0,1,\nx,b,0,1,\n")
-    said = list(status_log(path))
-    states = [(one.machine, one.scalars["State"]) for one in said if isinstance(one, Arrival)]
-    assert states == [("machine1", 2.0), ("machine1", 0.0), ("machine2", 2.0)]
-    assert [one.reason for one in said if isinstance(one, Rejected)] == ["no_number"]
 
 
 @pytest.mark.recordings

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import Protocol
 
 from ingest.clocks import Clock, ClockPolicy, Verdict
@@ -15,14 +12,13 @@ from ingest.contract.channels import THINNED_REASON
 from ingest.contract.values import Gap, Message, MessageKey
 from ingest.host import Refused, Telemetry
 from ingest.journal.entry import ClockVerdict, DeadLetter, Quarantined, RunChange
+from ingest.message import corrected, digest, impossible
 from ingest.runs import Runs
 
 NS_PER_S = 1_000_000_000
 IN_FLIGHT = 8
 """Batches after which one is surely on disk: fewer than these are ever on the way."""
 MAX_RECENT = 65_536
-END_OF_TIME_NS = 4_102_444_800 * NS_PER_S
-"""The year 2100."""
 
 
 class Memory(Protocol):
@@ -369,39 +365,3 @@ class Gate:
         self.pass_in(replace(message, historical=True), one.receive_ns)
         self._count("released")
         return True
-
-
-def impossible(content: Message | Gap) -> str:
-    """Why the times in it cannot be those of any clock, or ""."""
-    if isinstance(content, Gap):
-        times = [content.to_ns]
-    else:
-        times = [content.time_ns, *(one.time_ns for one in content.scalars)]
-        times += [one.start_ns for one in content.waveforms]
-    return "" if max(times) < END_OF_TIME_NS and min(times) >= 0 else "time_impossible"
-
-
-def corrected(message: Message, offset_ns: int) -> Message:
-    """The message with its times moved by offset_ns."""
-    if offset_ns == 0:
-        return message
-    return replace(
-        message,
-        time_ns=max(0, message.time_ns + offset_ns),
-        waveforms=tuple(replace(one, start_ns=max(0, one.start_ns + offset_ns)) for one in message.waveforms),
-        scalars=tuple(replace(one, time_ns=one.time_ns + offset_ns) for one in message.scalars),
-    )
-
-
-def digest(message: Message) -> int:
-    """64 bits that two sends of the same reading share: device time, channels, values, first samples."""
-    said = blake2b(struct.pack("<Q", message.time_ns & (1 << 64) - 1), digest_size=8)
-    for scalar in message.scalars:
-        value = 0.0 if math.isnan(scalar.value) else scalar.value
-        said.update(scalar.channel.encode("utf-8", "surrogatepass"))
-        said.update(struct.pack("<dq", value, scalar.time_ns))
-    for waveform in message.waveforms:
-        said.update(waveform.axis.encode())
-        said.update(struct.pack("<dqq", waveform.rate_hz, waveform.start_ns, waveform.n_samples))
-        said.update(bytes(waveform.samples[:256]))
-    return int.from_bytes(said.digest(), "little", signed=True)

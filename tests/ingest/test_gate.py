@@ -8,9 +8,10 @@ from sparkplug_wire import NOW, S, message
 
 from ingest.clocks import ClockPolicy
 from ingest.contract.values import Gap, Message, MessageKey
-from ingest.gate import Gate, GatePolicy, corrected, digest
+from ingest.gate import Gate, GatePolicy
 from ingest.host import Refused, Telemetry
 from ingest.journal.entry import ClockState, DeadLetter
+from ingest.message import corrected, digest
 
 
 class Nothing:

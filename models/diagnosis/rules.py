@@ -18,6 +18,7 @@ MIN_STRENGTH = 0.25
 SPEAKS: Final = {"bpfo": 1.2, "bpfi": 1.05, "bsf": 1.8, "ftf": 1.0}
 """Times the other parts' envelope lines from which a bearing part speaks: noise stays near 1. An inner race
 spreads into sidebands, and lines of a rolling element also rise with the cage's."""
+RACES: Final = ("bpfo", "bpfi", "bsf")
 IMPULSIVE = 0.6
 """Rise of kurtosis, in nepers, that says: impacts."""
 
@@ -84,33 +85,68 @@ def _orders(view: View) -> tuple[float, float, float]:
     return view.rise("order_1_g"), view.rise("order_2_g"), view.rise("order_4_10_g")
 
 
+def _row(view: View) -> float:
+    """Rise of the row of harmonics: twice a turn and many times a turn together."""
+    return min(view.rise("order_2_g"), view.rise("order_4_10_g"))
+
+
+def _rattles(view: View) -> float:
+    """How much the row of harmonics rises as far as the envelope: a loose part, not a rolling bearing.
+
+    Half way between the two, it is either.
+    """
+    row, envelope = _row(view), view.rise("envelope_rms_g")
+    return between(row / max(envelope, 0.05), 0.68, 0.88) if row > 0.0 else 0.0
+
+
+def _slopes(view: View) -> float:
+    """How much the slow end rises before the turn itself: a swinging sensor, not a rotor."""
+    below = view.rise("order_0_5_g") - view.rise("order_1_g")
+    return max(between(below, 1.2, 2.2), between(view.slope(), 0.95, 1.3))
+
+
 def _speaking(view: View) -> float:
     """The most prominent of races and rolling elements; the cage is too slow for a short block."""
-    return max(view.prominence(part)[0] for part in ("bpfo", "bpfi", "bsf"))
+    return max(view.prominence(part)[0] for part in RACES)
+
+
+def _lead(view: View, part: str) -> float:
+    """How much further a part's envelope lines have risen than the envelope: friction raises both alike."""
+    return view.rise(f"envelope_{part}") - view.rise("envelope_rms_g")
 
 
 def _impulsive(view: View) -> float:
     return between(view.rise("kurtosis"), 0.0, IMPULSIVE)
 
 
-def _impacts(view: View) -> float:
-    """How much this looks like a rolling bearing: impulsive, with lines, or growing more than the orders."""
-    envelope = view.rise("envelope_rms_g")
+def _impacts(view: View, part: str) -> float:
+    """How much this looks like a rolling bearing: impulsive, with lines, or growing more than the orders.
+
+    Lines that outrun the envelope say it before kurtosis moves.
+    """
+    envelope, lead = view.rise("envelope_rms_g"), between(_lead(view, part), 0.3, 0.7)
     leads = between(envelope - max(_orders(view)), -0.2, 0.2)
     lines = between(_speaking(view), 1.5, 2.0)
-    return between(envelope, 0.0, 1.0) * _impulsive(view) * max(leads, lines)
+    impacts = between(envelope, 0.0, 1.0) * max(_impulsive(view), lead) * max(leads, lines)
+    return impacts * (1.0 - _rattles(view))
+
+
+def _leads(view: View, part: str) -> float:
+    """How far this part is the one that speaks; the cage by growth, for its lines are too close to zero."""
+    if part in RACES:
+        return 1.0 if view.prominence(part)[0] >= _speaking(view) else 0.4
+    others = max(_lead(view, race) for race in RACES)
+    bubbles = between(view.rise("vane_g"), 0.2, 0.6) * _boils(view)
+    return (1.0 - between(others - _lead(view, part), -0.1, 0.3)) * (1.0 - bubbles)
 
 
 def _bearing(view: View, fault: str) -> Finding:
-    part, family = PART_OF[fault], _impacts(view)
+    part = PART_OF[fault]
+    family = _impacts(view, part)
     if family == 0.0:
         return Finding(fault, 0.0)
     prominence, axis = view.prominence(part)
-    speaking = _speaking(view)
-    leads = 1.0 if prominence >= speaking else 0.4
-    if part == "ftf":
-        leads = 1.0 - between(speaking, 1.3, 1.8)
-    strength = family * leads * saturating(prominence - SPEAKS[part], 0.5)
+    strength = family * _leads(view, part) * saturating(prominence - SPEAKS[part], 0.5)
     reasons = [
         Reason("bearing_line", {"part": part.upper(), "prominence": prominence, "axis": axis}, strength)
     ]
@@ -152,31 +188,33 @@ def imbalance(view: View) -> Finding:
         return Finding("imbalance", 0.0)
     alone = 1.0 - between(max(two, many) / one, 0.2, 0.8)
     smooth = 1.0 - between(view.rise("envelope_rms_g") / one, 0.2, 1.0)
-    strength = saturating(one - 0.3, 0.5) * alone * smooth
+    strength = saturating(one - 0.3, 0.5) * alone * smooth * (1.0 - _slopes(view)) * (1.0 - view.stray(1.0))
     return Finding("imbalance", strength, (Reason("order_1", {"factor": math.exp(one)}, strength),))
 
 
 def misalignment(view: View) -> Finding:
-    """Twice a turn grows, with once a turn, and without the row of harmonics."""
+    """Twice a turn grows, at least as far as once a turn, and without the row of harmonics.
+
+    Once a turn must grow as well where twice the mains lies on twice a turn.
+    """
     one, two, many = _orders(view)
     if two <= 0:
         return Finding("misalignment", 0.0)
     few = 1.0 - between(many / two, 0.3, 0.9)
     smooth = 1.0 - between(view.rise("envelope_rms_g") / two, 0.2, 0.8)
-    strength = saturating(two - 0.3, 0.5) * few * smooth * between(one / two, 0.1, 0.4)
+    own = max(between(one / two, 0.1, 0.4), between(two - view.rise("line_2_g"), 0.2, 0.5))
+    twice = between(two / max(one, 0.05), 0.6, 1.0)
+    strength = saturating(two - 0.3, 0.5) * few * smooth * own * twice
+    strength *= (1.0 - _slopes(view)) * (1.0 - view.stray(2.0))
     return Finding("misalignment", strength, (Reason("order_2", {"factor": math.exp(two)}, strength),))
 
 
 def looseness(view: View) -> Finding:
-    """A row of harmonics grows, more than the high frequencies do."""
-    one, two, many = _orders(view)
-    strongest = max(one, two, many)
-    if strongest <= 0:
+    """A row of harmonics grows, as much as the high frequencies do or more."""
+    row = _row(view)
+    if row <= 0:
         return Finding("looseness", 0.0)
-    row = min(two, many)
-    low = 1.0 - between(view.rise("envelope_rms_g") / strongest, 0.9, 1.1)
-    bearing = _impulsive(view) * between(_speaking(view), 1.5, 2.0)
-    strength = saturating(row - 0.3, 0.5) * low * (1.0 - bearing)
+    strength = saturating(row - 0.3, 0.5) * _rattles(view) * (1.0 - view.stray(2.0)) * (1.0 - view.stray(1.0))
     return Finding("looseness", strength, (Reason("harmonics", {"factor": math.exp(row)}, strength),))
 
 
@@ -210,7 +248,10 @@ def _boils(view: View) -> float:
 def cavitation(view: View) -> Finding:
     """Broadband noise of a pump, strongest in the middle band."""
     family, high = _friction(view)
-    strength = family * _boils(view)
+    struck = max(between(_lead(view, part), 0.25, 0.5) for part in ("bpfo", "bpfi", "ftf"))
+    struck = max(struck, between(_lead(view, "bsf"), 0.5, 0.8))
+    # Bubbles in bursts also lift lines; then the vanes, which make them, are heard as well.
+    strength = family * _boils(view) * (1.0 - struck * (1.0 - between(view.rise("vane_g"), 0.2, 0.6)))
     return Finding("cavitation", strength, (Reason("high_band", {"factor": math.exp(high)}, strength),))
 
 
@@ -218,6 +259,7 @@ def lubrication(view: View) -> Finding:
     """Friction noise at high frequencies, then heat."""
     family, high = _friction(view)
     strength = family * (1.0 - _boils(view)) * (1.0 - _leads_mesh(view) * (view.rise("mesh_g") > 0.5))
+    strength *= 1.0 - max(between(_lead(view, part), 0.25, 0.5) for part in PART_OF.values())
     reasons = [Reason("high_band", {"factor": math.exp(high)}, strength)]
     rise_k, channel = view.hottest_rise()
     if channel and rise_k > 3.0:
@@ -232,7 +274,9 @@ def electrical(view: View) -> Finding:
     other = max(one, view.rise("envelope_rms_g"), min(two, 0.8 * rise))
     unbalance = view.values.get("Current.unbalance", math.nan)
     from_current = 0.0 if math.isnan(unbalance) else saturating(unbalance - 0.025, 0.015)
-    strength = max(saturating(rise - other - 0.2, 0.4), from_current)
+    # One of the orders always lies near twice the mains: a row of harmonics is no sign of the windings.
+    alone = 1.0 - between(_row(view) / max(rise, 0.05), 0.2, 0.6)
+    strength = max(saturating(rise - other - 0.2, 0.4) * alone, from_current)
     reasons = [Reason("twice_mains", {"factor": math.exp(rise)}, strength)]
     if from_current > 0.0:
         reasons.insert(0, Reason("phase_imbalance", {"percent": 100 * unbalance}, strength))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from features.table import N_PEAKS, order_name
+from ingest.contract.channels import SPEED_RPM
 from ingest.contract.values import AXES
 from models.online.columns import HARMONICS, Transform
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from ingest.contract.plant import Machine
     from ingest.contract.rows import FeatureRow
     from models.online.layout import Floats, Layout
+
+AT_HZ, BESIDE_HZ, NEAR_HZ = 0.35, 0.6, 7.0
+"""So near a peak is the order's own; from there another's; further away it cannot leak into the order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,38 @@ class View:
     def standing(self, base: str) -> float:
         """The largest evidence over its threshold of one kind; 0 when nothing is known."""
         return max([0.0, *self._of(base, self.ratio)])
+
+    def slope(self) -> float:
+        """Half a turn over the whole turn, all axes together; 0 where the block is too short for it.
+
+        A line that leaks into its neighbours stays below 1; what swings slower than the turn does not.
+        """
+        below, turn = self.size("order_0_5_g"), self.size("order_1_g")
+        return below / turn if turn > 0.0 and below > 0.0 else 0.0
+
+    def stray(self, order: float) -> float:
+        """How surely the line at an order is somebody else's: a loud peak beside it, by the told speed.
+
+        A block tells lines apart by a few Hz only, but a peak's own place by tenths; 0 when no speed is told.
+        """
+        told = self.values.get(SPEED_RPM, math.nan)
+        if not told > 0.0:
+            return 0.0
+        place, name = order * told / 60.0, order_name(order)
+        axis = self.axis_of(name)
+        for rank in range(1, N_PEAKS + 1):
+            peak_hz = self.values.get(f"{axis}.peak_{rank}_hz", math.nan)
+            away = abs(peak_hz - place)
+            if away < NEAR_HZ and self.values[f"{axis}.peak_{rank}_g"] > 0.7 * self.values[f"{axis}.{name}"]:
+                return min(max((away - AT_HZ) / (BESIDE_HZ - AT_HZ), 0.0), 1.0)
+        return 0.0
+
+    def size(self, base: str) -> float:
+        """Root sum square over the axes; NaN when no axis says."""
+        known = [
+            value for axis in AXES if not math.isnan(value := self.values.get(f"{axis}.{base}", math.nan))
+        ]
+        return math.sqrt(sum(value * value for value in known)) if known else math.nan
 
     def prominence(self, part: str) -> tuple[float, str]:
         """How far a bearing part's envelope lines stand over the other parts' lines, and on which axis.

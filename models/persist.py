@@ -17,6 +17,7 @@ from features import rounds
 from ingest.contract.plant import Machine, Plant
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import Alarm
+from models.diagnosis.cadence import Held
 from models.frame import Blob, StateError, frame, unframe
 from models.online.drift_watch import N_LEVELS, DriftWatch
 from models.online.layout import MAX_PLACES, slots_from_names
@@ -103,6 +104,7 @@ class Saved(msgspec.Struct, frozen=True):
     dropped: dict[str, int]
     verdicts: list[tuple[int, str, str, str]]
     rounds: dict[str, bytes] = {}
+    held: dict[str, Held] = {}
 
 
 def _without_panel(tables: dict[str, Any]) -> dict[str, Any]:
@@ -269,6 +271,7 @@ def parts(state: StreamState) -> Iterator[bytes]:
         dropped=state.dropped,
         verdicts=list(state.verdicts),
         rounds=rounds.dump(state.rounds),
+        held=state.held,
     )
     return frame(saved)
 
@@ -324,6 +327,7 @@ def _load_people(state: StreamState, saved: Saved) -> None:
     )
     state.sensors = {name: one for name, one in saved.sensors.items() if name in known}
     state.lives = {name: one for name, one in saved.lives.items() if name in known}
+    state.held = {name: one for name, one in saved.held.items() if name in known}
     state.actions_seen = OrderedDict.fromkeys(saved.actions_seen)
     state.champion = saved.champion
     state.dropped = saved.dropped

@@ -29,6 +29,7 @@ class Settings:
     at; severe_db: rise over the baseline that is an alarm of its own, settling_db: the same while the machine
     settles; failure_db: the rise that counts as the end of life; stop_health: health below which a stop is
     advised; readvise_s: after this time of standing risk it is advised again, sooner when clearly worse;
+    diagnose_s: how often the cause of a standing suspicion is looked at anew, sooner when it turns graver;
     detectors: which of `DETECTORS` watch a machine's quantities together, at most one of river's.
     Raises ValueError outside sensible limits.
     """
@@ -52,6 +53,7 @@ class Settings:
     failure_db: float = 20.0
     stop_health: float = 25.0
     readvise_s: float = 8 * 3600.0
+    diagnose_s: float = 30.0
     detectors: tuple[str, ...] = DETECTORS[:2]
 
     def __post_init__(self) -> None:
@@ -69,6 +71,7 @@ class Settings:
             "clear_s",
             "stop_s",
             "readvise_s",
+            "diagnose_s",
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -107,6 +110,7 @@ class Settings:
             stop_rows=5,
             stop_s=4.0,
             readvise_s=10.0,
+            diagnose_s=3.0,
         )
 
     @classmethod

@@ -14,6 +14,7 @@ from features.extract import facts_of
 from features.rounds import new_rounds
 from ingest.contract.rows import RemainingLife
 from models.alarms.book import AlarmBook
+from models.diagnosis.cadence import Held
 from models.online.drift_watch import DriftWatch, new_watch
 from models.online.layout import Floats, Layout, Layouts
 from models.online.members import Member, member_of
@@ -92,6 +93,7 @@ class StreamState:
     effects: OrderedDict[str, Effect] = field(default_factory=OrderedDict)
     sensors: dict[str, SensorWatch] = field(default_factory=dict)
     lives: dict[str, RemainingLife] = field(default_factory=dict)
+    held: dict[str, Held] = field(default_factory=dict)
     actions_seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
     champion: str = ""
     dropped: dict[str, int] = field(default_factory=dict)

@@ -30,9 +30,9 @@ from ingest.contract.rows import (
     StopAdvice,
 )
 from models.alarming import follow
+from models.diagnosis.cadence import diagnosed
 from models.diagnosis.rules import Diagnosis
 from models.diagnosis.sensor import dead, saturated
-from models.diagnosis.suspect import suspect
 from models.explain.reasons import reason_of_zone, with_level
 from models.explain.together import reasons_of_panel
 from models.health.assess import NORMAL, WARNING
@@ -130,6 +130,8 @@ def _judgement(
 ) -> Judgement:
     i, lists = judged.i, judged.lists
     condition, flags = lists.condition[i], lists.flags[i]
+    if condition < WARNING and state.held:
+        state.held.pop(row.machine, None)
     diagnosis, reasons = _explain(state, row, judged) if condition >= WARNING or flags else (None, ())
     threshold = lists.multiplier[i]
     ratio = lists.ratio[i] * threshold
@@ -188,7 +190,8 @@ def _explain(
     reasons: list[Reason] = []
     diagnosis = None
     if judged.lists.condition[i] >= WARNING:
-        diagnosis, reasons = suspect(row, state.machines[m], judged)
+        held = diagnosed(state.held, row, state.machines[m], judged, state.settings.diagnose_s)
+        diagnosis, reasons = held.diagnosis, list(held.reasons)
         zone = reason_of_zone(
             ZONES[judged.lists.zone[i]], float(judged.verdicts.velocity_mm_s[i]), state.given.zone_mm_s[m]
         )

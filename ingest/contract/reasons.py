@@ -29,8 +29,8 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "id": "Suhu {temperature_c:.0f} derajat C, batas mesin ini {limit_c:.0f} derajat C",
     },
     "bearing_line": {
-        "en": "Impacts at {part} stand {prominence:.0f} times above the envelope's noise ({axis} axis)",
-        "id": "Benturan pada frekuensi {part} {prominence:.0f} kali di atas derau selubung (sumbu {axis})",
+        "en": "Impacts at {part} are {prominence:.1f} times the middle of all bearing lines ({axis} axis)",
+        "id": "Benturan pada {part} {prominence:.1f} kali nilai tengah semua garis bantalan (sumbu {axis})",
     },
     "bearing_rise": {
         "en": "Impacts at the {part} frequency are {factor:.1f} times their normal level",
@@ -41,8 +41,8 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "id": "Sinyal bersifat impulsif: kurtosis {kurtosis:.1f} (3 berarti halus)",
     },
     "order_1": {
-        "en": "Vibration once per turn has grown {factor:.1f} times and leads the spectrum",
-        "id": "Getaran satu kali per putaran naik {factor:.1f} kali dan memimpin spektrum",
+        "en": "Vibration once per turn has grown {factor:.1f} times, more than its multiples",
+        "id": "Getaran satu kali per putaran naik {factor:.1f} kali, lebih dari kelipatannya",
     },
     "order_2": {
         "en": "Vibration twice per turn has grown {factor:.1f} times",
@@ -52,13 +52,17 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "en": "A row of harmonics of the speed has grown {factor:.1f} times",
         "id": "Deretan harmonik putaran naik {factor:.1f} kali",
     },
+    "mesh": {
+        "en": "Vibration at the tooth frequency has grown {factor:.1f} times",
+        "id": "Getaran pada frekuensi gigi naik {factor:.1f} kali",
+    },
     "mesh_sidebands": {
         "en": "Sidebands around the tooth frequency have grown {factor:.1f} times",
         "id": "Pita sisi frekuensi gigi naik {factor:.1f} kali",
     },
     "high_band": {
-        "en": "High-frequency noise has grown {factor:.1f} times without lines of its own",
-        "id": "Derau frekuensi tinggi naik {factor:.1f} kali tanpa garis tersendiri",
+        "en": "Vibration of 3 to 10 kHz has grown {factor:.1f} times",
+        "id": "Getaran 3 sampai 10 kHz naik {factor:.1f} kali",
     },
     "twice_mains": {
         "en": "Vibration at twice the mains frequency has grown {factor:.1f} times",
@@ -85,8 +89,8 @@ SENTENCES: Final[dict[str, dict[Language, str]]] = {
         "id": "Ayunan lambat naik {factor:.0f} kali, melebihi gejala kerusakan: sensor mungkin longgar",
     },
     "sensor_unit": {
-        "en": "All levels changed {factor:.0f} times at once: check the sensor's unit or range",
-        "id": "Semua berubah {factor:.0f} kali sekaligus: periksa satuan atau jangkauan sensor",
+        "en": "All levels rose {factor:.1f} times at once: check the sensor's unit or range",
+        "id": "Semua naik {factor:.1f} kali sekaligus: periksa satuan atau jangkauan sensor",
     },
     "learning": {
         "en": "Learning what is normal here: {rows:.0f} of {needed:.0f} rows",

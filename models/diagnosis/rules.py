@@ -226,8 +226,10 @@ def gear(view: View) -> Finding:
     """The tooth frequency and its sidebands grow more than the noise."""
     rise = view.rise("mesh_g")
     strength = saturating(rise - 0.3, 0.5) * _leads_mesh(view)
-    sidebands = view.rise("mesh_sidebands_g")
-    return Finding("gear", strength, (Reason("mesh_sidebands", {"factor": math.exp(sidebands)}, strength),))
+    reasons, sidebands = [Reason("mesh", {"factor": math.exp(rise)}, strength)], view.rise("mesh_sidebands_g")
+    if sidebands > 0.3:
+        reasons.append(Reason("mesh_sidebands", {"factor": math.exp(sidebands)}, 0.8 * strength))
+    return Finding("gear", strength, tuple(reasons))
 
 
 def _friction(view: View) -> tuple[float, float]:
@@ -277,7 +279,7 @@ def electrical(view: View) -> Finding:
     # One of the orders always lies near twice the mains: a row of harmonics is no sign of the windings.
     alone = 1.0 - between(_row(view) / max(rise, 0.05), 0.2, 0.6)
     strength = max(saturating(rise - other - 0.2, 0.4) * alone, from_current)
-    reasons = [Reason("twice_mains", {"factor": math.exp(rise)}, strength)]
+    reasons = [Reason("twice_mains", {"factor": math.exp(rise)}, strength)] if rise > 0.3 else []
     if from_current > 0.0:
         reasons.insert(0, Reason("phase_imbalance", {"percent": 100 * unbalance}, strength))
     return Finding("electrical", strength, tuple(reasons))

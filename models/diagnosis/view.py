@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ingest.contract.rows import FeatureRow
     from models.online.layout import Floats, Layout
 
-AT_HZ, BESIDE_HZ, NEAR_HZ = 0.35, 0.6, 7.0
+AT_HZ, BESIDE_HZ, NEAR_HZ = 0.35, 0.6, 9.5
 """So near a peak is the order's own; from there another's; further away it cannot leak into the order."""
 
 

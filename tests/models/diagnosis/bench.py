@@ -29,7 +29,7 @@ SICK = (Condition.WARNING, Condition.ALARM)
 
 @dataclass(frozen=True)
 class Case:
-    """A machine and what befalls it. severity: what the fault grows to; change: of (samples_g, scalars, row)."""
+    """A machine and what befalls it. severity: what the fault grows to."""
 
     kind: str
     rpm: float

@@ -42,6 +42,12 @@ class View:
         """The largest value over the axes; NaN when no axis says."""
         return _largest(self.values.get(f"{axis}.{base}", math.nan) for axis in AXES)
 
+    def axis_of(self, base: str) -> str:
+        """The axis that is loudest in this feature; empty when no axis says."""
+        found = {axis: self.values.get(f"{axis}.{base}", math.nan) for axis in AXES}
+        known = {axis: value for axis, value in found.items() if not math.isnan(value)}
+        return max(known, key=known.__getitem__) if known else ""
+
     def rise(self, base: str) -> float:
         """The largest smoothed rise over axes and channels of one kind, in nepers.
 

@@ -126,7 +126,7 @@ def _top() -> None:
     Begin with **mitra demo**. Data goes to stdout, progress to stderr; `--json` gives one JSON object.
 
     Exit codes: 0 done, 1 broken (a bug: please report), 2 wrong use, 3 bad file or setting, 4 a part is
-    missing (broker, port, program), 5 the disk is full or read-only, 6 the check failed.
+    missing (broker, port, program, package), 5 the disk is full or read-only, 6 the check failed.
     """
 
 

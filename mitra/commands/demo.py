@@ -38,7 +38,7 @@ def demo(
     seconds: Annotated[
         float, number(0, LONGEST_S, f"End by itself after so long, at least {SHORTEST_S:g}; 0 = never.")
     ] = 0.0,
-    headless: Annotated[bool, typer.Option("--headless", help="Say nothing of addresses.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Do not print the addresses.")] = False,
     script_technician: Annotated[
         bool,
         typer.Option("--script-technician", help="Two scripted people reject one stop and approve the next."),
@@ -49,13 +49,19 @@ def demo(
     ] = None,
     language: Annotated[str, typer.Option(help="id or en: what the plant speaks.")] = "id",
     seed: Annotated[int, chance()] = 1,
-    screens_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
-    control_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
-    page_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = a free one.")] = 0,
+    screens_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the screens; 0 = a free one.")
+    ] = 0,
+    control_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of control; 0 = a free one.")] = 0,
+    page_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the page on which people sign; 0 = a free one.")
+    ] = 0,
 ) -> None:
     """Start a whole plant: broker, gateways, stream, screens, isolated control, and a fault that grows.
 
     Prints its addresses; Ctrl-C stops everything. The software keys of the demo are for the demo only.
+
+    Example: `mitra demo`, or `mitra demo --machines 5 --language en --data demo-data`
     """
     if language not in ("id", "en"):
         raise PersonError("setting", f"--language must be id or en, got {language!r}.")

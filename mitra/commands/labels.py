@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     no_args_is_help=True,
-    help="Verdicts and work orders: import, listen, list, vouch.",
+    help="Verdicts and work orders: import, listen, list, waiting, vouch.",
 )
 REASON_MIN = 10
 

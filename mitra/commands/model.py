@@ -25,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",
     no_args_is_help=True,
-    help="Models of the registry: list, show, challenge, compare, promote, rollback.",
+    help="Models: list, show, export, challenge, compare, promote, rollback, refuse, carry-out.",
 )
 app.command()(export)
 

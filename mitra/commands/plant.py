@@ -63,7 +63,10 @@ def check(
     path: Annotated[Path, typer.Argument(help="The plant file.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Read a plant file as every process would, and say what is wrong or what will not be judged."""
+    """Read a plant file as every process would, and say what is wrong or what will not be judged.
+
+    Example: `mitra plant check plant.toml`
+    """
     plant = read_plant(path, "Name one that is there")
     for machine in plant.machine:
         if machine.sensor:
@@ -96,7 +99,10 @@ def check(
 
 @app.command()
 def new(path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("plant.toml")) -> None:
-    """Write a first plant file with comments, to be changed by hand; never overwrites."""
+    """Write a first plant file with comments, to be changed by hand; never overwrites.
+
+    Example: `mitra plant new plant.toml`, then change it and run `mitra plant check plant.toml`
+    """
     with writing(path):
         try:
             with path.open("x", encoding="utf-8") as file:

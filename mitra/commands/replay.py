@@ -51,6 +51,8 @@ def replay(
     """Send every snapshot of a recording through outbox, broker and stream, as fast as they go, and count.
 
     A log of wireless sensors (CSV with their own clocks) passes the host in its own time of arrival instead.
+
+    Example: `mitra replay run-to-failure.h5 --rate-hz 25600 --rpm 1800 --kill ingest@300`
     """
     with ExitStack() as stack:
         folder = data or stack.enter_context(passing_folder("mitra-replay-"))

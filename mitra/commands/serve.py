@@ -6,7 +6,7 @@ import signal
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,7 +18,10 @@ from mitra.supervisor import StartError, WrongSettingError
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 NOTE_S = 2.0
 
-Port = typer.Option(min=1, max=65535)
+
+def port(what: str) -> Any:
+    """An option for a port of this machine."""
+    return typer.Option(min=1, max=65535, help=what)
 
 
 @app.command()
@@ -33,10 +36,10 @@ def serve(
     ca: Annotated[Path | None, typer.Option(help="PEM file that vouches for your broker.")] = None,
     host: Annotated[str, typer.Option(help="Where the screens listen; 0.0.0.0 = everywhere.")] = "127.0.0.1",
     public_url: Annotated[str, typer.Option(help="How browsers name the screens, behind a proxy.")] = "",
-    screens_port: Annotated[int, Port] = 8080,
-    broker_port: Annotated[int, Port] = 1883,
-    control_port: Annotated[int, Port] = 8443,
-    page_port: Annotated[int, Port] = 8444,
+    screens_port: Annotated[int, port("Port of the screens.")] = 8080,
+    broker_port: Annotated[int, port("Port of the embedded broker.")] = 1883,
+    control_port: Annotated[int, port("Port of control, with --with-control.")] = 8443,
+    page_port: Annotated[int, port("Port of the page on which people sign, with --with-control.")] = 8444,
     with_gateways: Annotated[
         bool, typer.Option("--with-gateways", help="Run the agents of all gateways here too.")
     ] = False,

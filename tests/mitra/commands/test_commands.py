@@ -63,6 +63,16 @@ def test_every_command_helps(leaf: str) -> None:
     assert "--install-completion" not in found.stdout  # of no use below `mitra`
 
 
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_command_shows_an_example_and_says_what_each_option_is(leaf: str) -> None:
+    command = command_of(leaf.partition(" ")[0])
+    for name in leaf.split()[1:]:
+        command = command.commands[name]  # type: ignore[attr-defined]
+    assert re.search(rf"Examples?: `mitra {leaf}\b", command.help or ""), "no example"
+    silent = [one.name for one in command.params if not getattr(one, "help", None)]
+    assert silent == []
+
+
 @pytest.mark.parametrize("leaf", ["diagnose", "backtest"])
 def test_brackets_in_help_are_text_not_markup(leaf: str) -> None:
     found = CliRunner(env={"COLUMNS": "120"}).invoke(app, [leaf, "--help"])

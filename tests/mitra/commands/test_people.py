@@ -80,6 +80,30 @@ def test_an_unknown_role_is_wrong_use(tmp_path: Path) -> None:
     assert mitra("user", "add", "sari", "--role", "boss", "--data", tmp_path, stdin=WORD).code == 2
 
 
+# -- folders that hold nothing --------------------------------------------------------------------------
+
+
+def test_a_folder_that_holds_no_plant_is_said_by_every_list(tmp_path: Path) -> None:
+    for command in (("labels", "list"), ("labels", "waiting"), ("history", "verify"), ("user", "list")):
+        for folder in (tmp_path, tmp_path / "nowhere"):
+            found = mitra(*command, "--data", folder, "--json")
+            assert (found.code, found.out) == (3, ""), command
+            assert str(folder) in found.err
+            assert "`mitra serve`" in found.err
+    assert not list(tmp_path.iterdir())
+    silent = tmp_path / "silent"  # a plant of which nobody said anything yet
+    Layout(silent).server.mkdir(parents=True)
+    assert mitra("labels", "list", "--data", silent, "--json").data["labels"] == []
+    assert mitra("labels", "waiting", "--data", silent, "--json").data == []
+
+
+def test_a_plant_file_that_is_named_by_its_place_is_not_asked_for_by_an_option(tmp_path: Path) -> None:
+    given = mitra("plant", "check", tmp_path / "nowhere.toml")  # by place, not by an option
+    assert given.code == 3
+    assert "nowhere.toml" in given.err
+    assert "--plant" not in given.err
+
+
 # -- the roster -----------------------------------------------------------------------------------------
 
 

@@ -424,22 +424,7 @@ def test_golden_cases_that_cannot_be_are_named_by_row(trained: Path, plant: Path
 def test_a_folder_without_a_plant_is_a_setting(plant: Path, tmp_path: Path) -> None:
     assert mitra("train", "--data", tmp_path, "--plant", plant / "plant.toml").code == 3
     assert "--plant" in mitra("train", "--data", tmp_path, "--plant", tmp_path / "nowhere.toml").err
-    given = mitra("plant", "check", tmp_path / "nowhere.toml")  # by place, not by an option
-    assert given.code == 3
-    assert "nowhere.toml" in given.err
-    assert "--plant" not in given.err
     assert mitra("model", "list", "--data", tmp_path).code == 3
-    for command in (("labels", "list"), ("labels", "waiting"), ("history", "verify"), ("user", "list")):
-        for folder in (tmp_path, tmp_path / "nowhere"):
-            found = mitra(*command, "--data", folder, "--json")
-            assert (found.code, found.out) == (3, ""), command
-            assert str(folder) in found.err
-            assert "`mitra serve`" in found.err
-    assert not list(tmp_path.iterdir())
-    silent = tmp_path / "silent"  # a plant of which nobody said anything yet
-    Layout(silent).server.mkdir(parents=True)
-    assert mitra("labels", "list", "--data", silent, "--json").data["labels"] == []
-    assert mitra("labels", "waiting", "--data", silent, "--json").data == []
 
 
 def test_a_history_from_elsewhere_trains_when_a_second_person_vouches(

@@ -14,6 +14,8 @@ from ingest.contract.values import AXES
 from models.online.columns import HARMONICS, Transform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -161,6 +163,6 @@ def view_of(  # noqa: PLR0917  (what the kernel knows of one row)
     )
 
 
-def _largest(values: object) -> float:
-    known = [value for value in values if not math.isnan(value)]  # type: ignore[attr-defined]
+def _largest(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
     return max(known) if known else math.nan

@@ -105,7 +105,7 @@ def run_train(
     *,
     cap_cycles: float | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> RulModel:
     """Behind `mitra rul train`. Writes the model file and returns the model. Raises RunTableError."""
     model = train(read_runs(sources), cap_cycles=cap_cycles, seed=seed, progress=progress)

@@ -73,7 +73,7 @@ def train(
     cap_cycles: float | None = None,
     coverage: float = 0.9,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> RulModel:
     """Learn remaining life from units that ran to failure; each unit's last row is its failure.
 

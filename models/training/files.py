@@ -178,7 +178,7 @@ def train_challenger(
     now_ns: int,
     code_version: str,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Manifest:
     """Train, sign, store, and let it run in shadow (or become the first champion).
 

@@ -94,7 +94,7 @@ def train(
     seed: int = 0,
     horizon_ns: int = HORIZON_NS,
     golden: Sequence[GoldenStretch] = (),
-    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Trained:
     """Learn one kind of detector; every figure of the manifest is of machines that the model had not seen.
 

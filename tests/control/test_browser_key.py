@@ -9,7 +9,7 @@ from tests.approval_processes import Stack
 from tests.approver_browser import Person
 from tests.waiting import until
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]  # a busy machine starts and paints slowly
 DEAF = """
 const real = navigator.credentials.get.bind(navigator.credentials);
 navigator.credentials.get = ({ signal, ...rest }) => new Promise((answer) => {

@@ -14,7 +14,7 @@ from tests.approval_processes import MACHINES, Stack
 from tests.approver_browser import Person, shown_code
 from tests.waiting import until
 
-pytestmark = pytest.mark.full
+pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]  # a busy machine starts and paints slowly
 WIDTH, HEIGHT, NARROWEST = 360, 640, 320
 LEAST_PX = 48
 PICTURES = os.environ.get("MITRA_PICTURES", "")

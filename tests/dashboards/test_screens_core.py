@@ -256,7 +256,7 @@ def test_the_registry_is_read_as_files_and_a_changed_file_is_broken(tmp_path: Pa
         entry = {"name": "model.skops", "sha256": hashlib.sha256(b"weights").hexdigest(), "size_bytes": 7}
         (folder / "manifest.json").write_text(json.dumps(manifest(version, [entry])))
     lines = [msgspec.json.encode(event(step, n)).decode() for step, n in (("first", 1), ("challenge", 2))]
-    (tmp_path / "history.jsonl").write_text("\n".join(lines))
+    (tmp_path / "history.jsonl").write_text("".join(f"{line}\n" for line in lines))
     (family,) = families(tmp_path)
     assert (family.champion.version, family.challenger.version) == (1, 2)
     figure = metric(family.champion, "recall", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -10,13 +11,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.approval_processes import MACHINES, Stack
+from tests.approval_processes import MACHINES, ROOT, Stack
 from tests.approver_browser import Person, shown_code
 from tests.waiting import until
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(400)]  # a busy machine starts and paints slowly
 WIDTH, HEIGHT, NARROWEST = 360, 640, 320
 LEAST_PX = 48
+WORDS = json.loads((ROOT / "control/page/static/words.json").read_text("utf-8"))
 PICTURES = os.environ.get("MITRA_PICTURES", "")
 PROBLEMS = """
 (least) => {
@@ -102,22 +104,23 @@ def test_every_screen_is_accessible_and_fits_a_small_phone(
         budi = Person(browser, stack, viewport={"width": WIDTH, "height": HEIGHT}, locale=language)
         eyes = Eyes(budi, language)
         page = budi.page
+        log_in = page.get_by_role("button", name=WORDS["login.passkey"][language])
 
         page.goto(f"{stack.origin}/#/")
-        page.locator("main button").first.wait_for()
+        log_in.wait_for()
         eyes.look("login")
         budi.enrol("budi", "lead", "Budi Santoso Wiryawan Kartodirdjo-Notonegoro")
         eyes.look("enrolled")
         page.goto(f"{stack.origin}/#/")
         budi.at_the_key(is_there=False)
-        page.locator("main button").first.click()
+        log_in.click()  # by name: the screen before has buttons, too
         page.locator("#waiting").wait_for()
         eyes.look("key is asked")
         page.locator("#waiting button").click()
         page.get_by_role("alert").wait_for()
         eyes.look("key was cancelled")
         budi.at_the_key(is_there=True)
-        page.locator("main button").first.click()
+        log_in.click()
         page.locator("#nav a[aria-current]").wait_for()
         for route in ("#/history", "#/receipts", "#/"):
             page.goto(f"{stack.origin}/{route}")

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ class Fuse:
 
     def __init__(self) -> None:
         self.left: int | None = None
+        self.blown = False
 
     def burn(self) -> None:
         if self.left is None:
             return
         self.left -= 1
         if self.left < 0:
-            self.left = None
+            self.left, self.blown = None, True
             raise Crash
 
 
@@ -110,9 +112,11 @@ class FusedPlant(WholePlant):
         """Do something; when a process dies on the way, start it again. True when somebody died."""
         try:
             act()
-        except Crash:
+        except (Crash, CancelledError):
+            # A crash under the web client ends the loop that would tell of it; sometimes only that is heard.
+            assert any(fuse.blown for fuse in self.fuses.values()), "cancelled, and nobody crashed"
             for victim, fuse in self.fuses.items():
-                fuse.left = None
+                fuse.left, fuse.blown = None, False
                 self.restart(victim)
             return True
         return False

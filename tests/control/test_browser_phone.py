@@ -102,10 +102,8 @@ def test_every_screen_is_accessible_and_fits_a_small_phone(
 ) -> None:
     with LongNames(tmp_path, {"dewi": "approver"}) as stack:
         budi = Person(browser, stack, viewport={"width": WIDTH, "height": HEIGHT}, locale=language)
-        eyes = Eyes(budi, language)
-        page = budi.page
+        eyes, page = Eyes(budi, language), budi.page
         log_in = page.get_by_role("button", name=WORDS["login.passkey"][language])
-
         page.goto(f"{stack.origin}/#/")
         log_in.wait_for()
         eyes.look("login")

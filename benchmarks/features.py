@@ -35,7 +35,7 @@ from features.signature import diagnose
 from features.speed import from_spectrum
 from features.table import FEATURES, ON_DEMAND
 from features.trends import SAMPLED, hour
-from features.vibration import Facts, extract_blocks, settings_row, warm_up
+from features.vibration import Facts, extract_blocks, settings_of, warm_up
 from features.windows import empty, insert
 from ingest.contract.values import AXES, Message, Scalar, Waveform
 
@@ -67,7 +67,7 @@ def _rate(work: Callable[[], object], n_samples: int, repeats: int) -> float:
 def measure(n_samples: int, rounds: int) -> dict[str, Any]:
     """Roofline and kernel rates of blocks of n_samples, in turns over `rounds`."""
     facts = Facts(orders=orders_of(find("6205")), gear_teeth=23, vanes=7)
-    settings = np.array([settings_row(facts, RATE_HZ, SCALE_G, SPEED_HZ)] * max(BATCHES))
+    settings = settings_of([facts] * max(BATCHES), RATE_HZ, SCALE_G, SPEED_HZ)
     counts = np.random.default_rng(0).normal(0, 3_000, (max(BATCHES), n_samples)).astype(np.int16)
     kinds: dict[str, Any] = {"int16": counts, "float32": counts.astype(np.float32)}
     roofline = 0.0

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from msgspec import structs
+
 from edge import wire
 from edge.channels import ChannelRow, Channels
 from edge.outbox_file import Connection
@@ -176,7 +178,7 @@ class Rows:
         new = self.admit(message.machine, message)
         if isinstance(new, Rejected):
             return new
-        keyed = replace(message, node=self.node, key=self.key_of(self.next_n))
+        keyed = structs.replace(message, node=self.node, key=self.key_of(self.next_n))
         body = wire.message_body(keyed, self.channels.birth(message.machine))
         if len(body) > MAX_MESSAGE_BYTES - 8:
             return Rejected("oversize", f"{message.machine}: {len(body)} bytes")
@@ -242,7 +244,7 @@ class Rows:
             self.next_n += 1
         else:
             n, old = waiting
-            gap = replace(
+            gap = structs.replace(
                 gap,
                 from_ns=min(old.from_ns, gap.from_ns),
                 to_ns=max(old.to_ns, gap.to_ns),
@@ -263,7 +265,7 @@ class Rows:
         return row
 
     def _gap_row(self, n: int, gap: Gap) -> Stored:
-        keyed = replace(gap, key=self.key_of(n))
+        keyed = structs.replace(gap, key=self.key_of(n))
         body = wire.gap_body(keyed, self.channels.birth(gap.machine), gap.to_ns)
         return Stored(n, gap.machine, gap.to_ns, RowKind.GAP, body)
 

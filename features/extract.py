@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from msgspec import structs
 
 from features.bearings import find, orders_of
 from features.power import DERIVED_POWER, derive_power
 from features.rounds import NO_KIND, ROUND_NAMES, call, kind_of, look
 from features.table import COLUMN, FEATURE_NAMES, VECTOR_FEATURES
 from features.temperature import derive_temperature, temperature_columns
-from features.vibration import NOTHING_KNOWN, Facts, extract_blocks, settings_row
+from features.vibration import NOTHING_KNOWN, Facts, extract_blocks, settings_of
 from ingest.contract.channels import SPEED_RPM
 from ingest.contract.rows import FeatureRow
 
@@ -117,7 +117,7 @@ def _look(
             continue
         known = facts.get(row.machine, NOTHING_KNOWN)
         slow = look(rounds.machines[row.machine], messages[i], called, known, row)
-        rows[i] = replace(row, names=_with_slow(row.names), values=np.concatenate([row.values, slow]))
+        rows[i] = structs.replace(row, names=_with_slow(row.names), values=np.concatenate([row.values, slow]))
 
 
 @lru_cache(maxsize=4_096)
@@ -126,8 +126,16 @@ def _with_slow(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _schema(message: Message) -> Schema:
-    shapes = {wave.axis: (wave.axis, wave.n_samples, wave.sample_type) for wave in message.waveforms}
-    return tuple(shapes.values()), tuple({scalar.channel: None for scalar in message.scalars})
+    """What a message brings; of several waveforms of an axis the last counts."""
+    return _shared_schema(
+        tuple([(wave.axis, wave.n_samples, wave.sample_type) for wave in message.waveforms]),
+        tuple([scalar.channel for scalar in message.scalars]),
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _shared_schema(shapes: tuple[Shape, ...], channels: tuple[str, ...]) -> Schema:
+    return tuple({shape[0]: shape for shape in shapes}.values()), tuple(dict.fromkeys(channels))
 
 
 @lru_cache(maxsize=4_096)
@@ -153,15 +161,13 @@ def _values(
     shapes: tuple[Shape, ...],
     channels: tuple[str, ...],
 ) -> NDArray[np.float32]:
-    n = len(messages)
-    scalars = {channel: np.full(n, np.nan) for channel in channels}
-    for i, message in enumerate(messages):
-        for scalar in message.scalars:
-            scalars[scalar.channel][i] = scalar.value
+    scalars = _columns(messages, channels)
     parts: list[NDArray[np.float32]] = []
     if shapes:
         speed_hz, confidence = _speeds(facts, calls, scalars)
-        parts += [_axis(messages, facts, shape, speed_hz) for shape in shapes]
+        settings = settings_of(facts, np.nan, np.nan, speed_hz)
+        waves = _by_axis(messages, shapes)
+        parts += [_axis(own, shape, settings) for own, shape in zip(waves, shapes, strict=True)]
         stack = np.stack(parts)
         parts += [combine(stack), speed_hz[:, None].astype(np.float32)]
         parts += [] if confidence is None else [confidence[:, None].astype(np.float32)]
@@ -169,7 +175,28 @@ def _values(
     derived += derive_temperature(scalars, np.array([_or_nan(fact.temperature_limit_c) for fact in facts]))
     derived += derive_power(scalars, np.array([_or_nan(fact.rated_power_kw) for fact in facts]))
     parts += [column[:, None].astype(np.float32) for column in derived]
-    return np.concatenate(parts, axis=1) if parts else np.empty((n, 0), np.float32)
+    return np.concatenate(parts, axis=1) if parts else np.empty((len(messages), 0), np.float32)
+
+
+def _columns(messages: Sequence[Message], channels: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+    """Values by channel, (len(messages),); the last of a channel counts."""
+    if all(len(message.scalars) == len(channels) for message in messages):  # each once, in this order
+        values = [[scalar.value for scalar in message.scalars] for message in messages]
+        columns = np.array(values, np.float64).reshape(len(messages), len(channels)).T
+        return dict(zip(channels, np.ascontiguousarray(columns), strict=True))
+    scalars = {channel: np.full(len(messages), np.nan) for channel in channels}
+    for i, message in enumerate(messages):
+        for scalar in message.scalars:
+            scalars[scalar.channel][i] = scalar.value
+    return scalars
+
+
+def _by_axis(messages: Sequence[Message], shapes: tuple[Shape, ...]) -> list[list[Waveform]]:
+    """The waveforms of each axis, in the order of the messages; the last of an axis counts."""
+    if all(len(message.waveforms) == len(shapes) for message in messages):
+        return [[message.waveforms[k] for message in messages] for k in range(len(shapes))]
+    lasts = [{wave.axis: wave for wave in message.waveforms} for message in messages]
+    return [[last[axis] for last in lasts] for axis, _, _ in shapes]
 
 
 def _speeds(
@@ -191,22 +218,12 @@ def _or_nan(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _axis(
-    messages: Sequence[Message], facts: Sequence[Facts], shape: Shape, speed_hz: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    axis, n_samples, sample_type = shape
-    kind = _TYPES[sample_type]
-    blocks: NDArray[Any] = np.empty((len(messages), n_samples), kind.newbyteorder("="))
-    settings = []
-    for i, (message, fact) in enumerate(zip(messages, facts, strict=True)):
-        wave = _last(message.waveforms, axis)
-        blocks[i] = np.frombuffer(wave.samples, kind)
-        settings.append(settings_row(fact, wave.rate_hz, wave.scale_g, float(speed_hz[i])))
-    return extract_blocks(blocks, np.array(settings))
-
-
-def _last(waveforms: tuple[Waveform, ...], axis: str) -> Waveform:
-    return next(wave for wave in reversed(waveforms) if wave.axis == axis)
+def _axis(waves: Sequence[Waveform], shape: Shape, settings: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Features of one axis of all messages. settings: of all axes; rate and scale are this one's."""
+    settings[:, 0] = [wave.scale_g for wave in waves]
+    settings[:, 1] = [wave.rate_hz for wave in waves]
+    joined = bytearray().join([wave.samples for wave in waves])  # writable, as the kernel wants it
+    return extract_blocks(np.frombuffer(joined, _TYPES[shape[2]]).reshape(-1, shape[1]), settings)
 
 
 def combine(axes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -14,7 +14,9 @@ from features.kernel import SETTINGS
 from features.table import FEATURES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     from features.bearings import Orders
     from features.moments import Samples
@@ -42,8 +44,11 @@ class Facts:
     speed_hz: float | None = None
     rated_power_kw: float | None = None
     temperature_limit_c: float | None = None
+    known: tuple[float, ...] = field(init=False, repr=False, compare=False)
+    """The nominal speed and what the kernel is told of every block."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "known", _known(self))
         if self.band_hz is not None and not 0 <= self.band_hz[0] < self.band_hz[1]:
             raise ValueError(f"band_hz must rise, got {self.band_hz}")
         if self.speed_hz is not None and self.speed_hz <= 0:
@@ -52,30 +57,44 @@ class Facts:
             raise ValueError("gear_teeth and vanes count, so they are not negative")
 
 
-NOTHING_KNOWN = Facts(mains_hz=None)
-
-
-def settings_row(facts: Facts, rate_hz: float, scale_g: float, speed_hz: float = np.nan) -> list[float]:
-    """The kernel's settings of one block, in the order of `SETTINGS`. speed_hz: NaN takes the nominal speed.
-
-    >>> settings_row(Facts(mains_hz=60.0), 25_600, 1e-3, 24.8)[:3]
-    [0.001, 25600, 24.8]
-    """
+def _known(facts: Facts) -> tuple[float, ...]:
+    """The nominal speed, and the settings that do not change from block to block; NaN where unknown."""
     nan = np.nan
     orders = facts.orders
     lines = (nan, nan, nan, nan) if orders is None else (orders.bpfo, orders.bpfi, orders.bsf, orders.ftf)
-    if not speed_hz > 0:
-        speed_hz = nan if facts.speed_hz is None else facts.speed_hz
-    return [
-        scale_g,
-        rate_hz,
-        speed_hz,
+    return (
+        nan if facts.speed_hz is None else facts.speed_hz,
         *lines,
         facts.gear_teeth or nan,
         facts.vanes or nan,
         nan if facts.mains_hz is None else facts.mains_hz,
         *((nan, nan) if facts.band_hz is None else facts.band_hz),
-    ]
+    )
+
+
+NOTHING_KNOWN = Facts(mains_hz=None)
+
+
+def settings_of(
+    facts: Sequence[Facts],
+    rate_hz: ArrayLike,
+    scale_g: ArrayLike,
+    speed_hz: ArrayLike = np.nan,
+) -> Settings:
+    """The kernel's settings of each block, (len(facts), len(SETTINGS)) in their order.
+
+    rate_hz, scale_g, speed_hz: one, or one a block; a speed that is not positive takes the nominal one.
+
+    >>> settings_of([Facts(mains_hz=60.0)], 25_600, 1e-3, 24.8)[0, :3].tolist()
+    [0.001, 25600.0, 24.8]
+    """
+    settings = np.empty((len(facts), len(SETTINGS)))
+    settings[:, 0], settings[:, 1] = scale_g, rate_hz
+    if facts:
+        settings[:, 2:] = [fact.known for fact in facts]
+    told = np.broadcast_to(np.asarray(speed_hz, np.float64), (len(facts),))
+    np.copyto(settings[:, 2], told, where=told > 0)
+    return settings
 
 
 def extract_axis(
@@ -95,9 +114,7 @@ def extract_axis(
     """
     if not rate_hz > 0 or not scale_g > 0:
         raise ValueError(f"rate_hz and scale_g must be positive, got {rate_hz} and {scale_g}")
-    speeds = np.broadcast_to(np.asarray(speed_hz, np.float64), (blocks.shape[0],))
-    settings = np.array([settings_row(facts, rate_hz, scale_g, float(speed)) for speed in speeds])
-    return extract_blocks(blocks, settings.reshape(-1, len(SETTINGS)))
+    return extract_blocks(blocks, settings_of([facts] * blocks.shape[0], rate_hz, scale_g, speed_hz))
 
 
 def extract_blocks(blocks: Samples, settings: Settings) -> Columns:
@@ -139,6 +156,6 @@ def _spectra(blocks: Samples) -> NDArray[np.complex64]:
 
 def warm_up() -> None:
     """Compile every signature of the kernel: some 20 s the first time, half a second from the cache."""
-    settings = np.array([settings_row(NOTHING_KNOWN, 1_024, 1.0)])
+    settings = settings_of([NOTHING_KNOWN], 1_024, 1.0)
     extract_blocks(np.zeros((1, 256), np.int16), settings)
     extract_blocks(np.zeros((1, 256), np.float32), settings)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import structs
 
 from ingest.clocks import Clock, ClockPolicy, Verdict
 from ingest.contract.channels import THINNED_REASON
@@ -362,6 +364,6 @@ class Gate:
         if not as_received and abs(own_ns - clock.offset_ns) > tolerance_ns:
             return False
         message = corrected(one.message, own_ns if as_received else clock.offset_ns)
-        self.pass_in(replace(message, historical=True), one.receive_ns)
+        self.pass_in(structs.replace(message, historical=True), one.receive_ns)
         self._count("released")
         return True

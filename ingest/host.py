@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+import msgspec
+
 from ingest.contract import channels as ch
 from ingest.contract.metrics import DataType, add_metric
 from ingest.contract.payload import (
@@ -34,8 +36,7 @@ TELEMETRY = frozenset({Kind.DDATA, Kind.NDATA})
 _topic = lru_cache(maxsize=32_768)(parse_topic)
 
 
-@dataclass(frozen=True, slots=True)
-class Telemetry:
+class Telemetry(msgspec.Struct, frozen=True, gc=False):
     """A message or gap record that was read; it goes to the gate."""
 
     content: Message | Gap
@@ -44,8 +45,7 @@ class Telemetry:
     n_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """Something that cannot be stored. key: of an outbox message, which is then told to be committed.
 
     again: the sender will send it once more, so it is counted but no dead letter.
@@ -57,8 +57,7 @@ class Refused:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Something to publish."""
 
     topic: str
@@ -67,15 +66,13 @@ class Send:
     retain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NodeChanged:
+class NodeChanged(msgspec.Struct, frozen=True, gc=False):
     """A node was born, died, or its devices changed."""
 
     state: NodeState
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True, gc=False):
     """Numbers of a node's sequence never came."""
 
     node: str
@@ -84,8 +81,7 @@ class Missing:
     to_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(msgspec.Struct, frozen=True, gc=False):
     """Messages that were understood and have nothing to store, or that a birth or death made void."""
 
     name: str
@@ -125,6 +121,7 @@ class Host:
         self._online_ms = 0
         self._plans: dict[tuple[str, str], Plan] = {}
         self._quick = Quick()
+        self._own_topic = state_topic(host_id)
 
     # -- the host's own state ------------------------------------------------------------------------
 
@@ -135,20 +132,20 @@ class Host:
             (f"{NAMESPACE}/{self.site}/{kind}/{'+' if kind in two_levels else '+/+'}", 1)
             for kind in KINDS_HEARD
         )
-        return (*heard, (state_topic(self.host_id), 1))
+        return (*heard, (self._own_topic, 1))
 
     def state(self, *, online: bool, timestamp_ms: int) -> Send:
         """The STATE message: the will (offline, with the birth's timestamp) and the birth (online)."""
         if online:
             self._online_ms = timestamp_ms
         body = json.dumps({"online": online, "timestamp": timestamp_ms}, separators=(",", ":"))
-        return Send(state_topic(self.host_id), body.encode(), 1, True)
+        return Send(self._own_topic, body.encode(), 1, True)
 
     # -- messages ------------------------------------------------------------------------------------
 
     def receive(self, topic_text: str, raw: bytes, receive_ns: int) -> list[Event]:
         """Take one MQTT message in. Never raises for what others sent."""
-        if topic_text == state_topic(self.host_id):
+        if topic_text == self._own_topic:
             return self._own_state(raw, receive_ns)
         topic = _topic(topic_text)
         if isinstance(topic, Rejected):

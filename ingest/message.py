@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import replace
 from hashlib import blake2b
+
+from msgspec import structs
 
 from ingest.contract.values import Gap, Message
 
@@ -16,22 +17,27 @@ END_OF_TIME_NS = 4_102_444_800 * 10**9
 def impossible(content: Message | Gap) -> str:
     """Why the times in it cannot be those of any clock, or ""."""
     if isinstance(content, Gap):
-        times = [content.to_ns]
+        believable = 0 <= content.to_ns < END_OF_TIME_NS
     else:
-        times = [content.time_ns, *(one.time_ns for one in content.scalars)]
-        times += [one.start_ns for one in content.waveforms]
-    return "" if max(times) < END_OF_TIME_NS and min(times) >= 0 else "time_impossible"
+        believable = content.time_ns < END_OF_TIME_NS
+        for scalar in content.scalars:
+            believable = believable and 0 <= scalar.time_ns < END_OF_TIME_NS
+        for waveform in content.waveforms:
+            believable = believable and waveform.start_ns < END_OF_TIME_NS
+    return "" if believable else "time_impossible"
 
 
 def corrected(message: Message, offset_ns: int) -> Message:
     """The message with its times moved by offset_ns."""
     if offset_ns == 0:
         return message
-    return replace(
+    return structs.replace(
         message,
         time_ns=max(0, message.time_ns + offset_ns),
-        waveforms=tuple(replace(one, start_ns=max(0, one.start_ns + offset_ns)) for one in message.waveforms),
-        scalars=tuple(replace(one, time_ns=one.time_ns + offset_ns) for one in message.scalars),
+        waveforms=tuple(
+            structs.replace(one, start_ns=max(0, one.start_ns + offset_ns)) for one in message.waveforms
+        ),
+        scalars=tuple(structs.replace(one, time_ns=one.time_ns + offset_ns) for one in message.scalars),
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from ingest.contract.limits import MAX_MESSAGE_BYTES
 
@@ -35,8 +36,7 @@ class ProtocolError(Exception):
     """The other side does not speak MQTT as it should; the connection is of no use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(msgspec.Struct, frozen=True, gc=False):
     """A received packet other than a message. code: a refusal when >= 0x80 or, in CONNACK, not 0."""
 
     kind: Kind
@@ -44,8 +44,7 @@ class Packet:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """A message. number: to acknowledge when it came with QoS 1, else 0."""
 
     topic: str
@@ -53,8 +52,7 @@ class Received:
     number: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Will:
+class Will(msgspec.Struct, frozen=True, gc=False):
     """What the broker says for us when we are gone: QoS 1, retained."""
 
     topic: str

@@ -81,6 +81,7 @@ def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | 
     """Fold rows into the memory, in order a machine. None for a machine that the plant file does not know."""
     judged: list[Judged | None] = [None] * len(rows)
     groups: dict[int, _Group] = {}
+    waiting: set[int] = set()
     for at, row in enumerate(rows):
         m = state.index.get(row.machine)
         if m is None:
@@ -89,7 +90,9 @@ def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | 
         plan = state.layouts.plan(state.layout_of[m], row.names)
         if plan.layout is not state.layout_of[m]:
             # The machine says something new: what waits under its old layout must be folded first.
-            _flush(state, groups, judged)
+            if m in waiting:
+                _flush(state, groups, judged)
+                waiting.clear()
             state.layout_of[m] = plan.layout
         if plan.champion:
             state.champion = plan.champion
@@ -104,6 +107,7 @@ def judge_rows(state: StreamState, rows: Sequence[FeatureRow]) -> list[Judged | 
         member[2].append(row)
         group.at.append(at)
         group.machine.append(m)
+        waiting.add(m)
         group.time_ns.append(row.time_ns)
     _flush(state, groups, judged)
     return judged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 ID_PATTERN = r"[a-z0-9-]{1,64}"
 _ID = re.compile(ID_PATTERN, re.ASCII)
@@ -23,6 +24,14 @@ def check_id(text: str, what: str) -> str:
     >>> check_id("pump-07", "machine")
     'pump-07'
     """
+    try:
+        return _good(text)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} must match {ID_PATTERN}, got {text!r}") from None
+
+
+@lru_cache(maxsize=65_536)  # a plant's names come again with every message; what is refused is not remembered
+def _good(text: str) -> str:
     if not is_id(text):
-        raise ValueError(f"{what} must match {ID_PATTERN}, got {text!r}")
+        raise ValueError(text)
     return text

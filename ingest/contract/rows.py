@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ingest.contract.values import MessageKey
 
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FeatureRow:
+class FeatureRow(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Features of one message.
 
     names: column names, one shared tuple per schema; values: (n,) float32, NaN = missing. Columns are
@@ -42,17 +42,15 @@ class Condition(StrEnum):
     ALARM = "alarm"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """One line of evidence. code: key of the translated sentence; values fill it; weight: share in [0, 1]."""
 
     code: str
-    values: dict[str, float | str] = field(default_factory=dict)
+    values: dict[str, float | str] = msgspec.field(default_factory=dict)
     weight: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class RemainingLife:
+class RemainingLife(msgspec.Struct, frozen=True, gc=False):
     """Hours to the failure threshold with a 90 % interval; None fields mean "too early to say"."""
 
     hours: float | None
@@ -61,8 +59,7 @@ class RemainingLife:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What the models say of one feature row.
 
     score: anomaly in [0, 1]; threshold: its alarm level; health: 0 (failed) to 100; zone: ISO 10816-3
@@ -81,7 +78,7 @@ class Judgement:
     confidence: float = 0.0
     reasons: tuple[Reason, ...] = ()
     remaining_life: RemainingLife | None = None
-    health_by_component: dict[str, float] = field(default_factory=dict)
+    health_by_component: dict[str, float] = msgspec.field(default_factory=dict)
     model: str = ""
 
 
@@ -105,8 +102,7 @@ class Priority(StrEnum):
     HIGH = "high"
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmChange:
+class AlarmChange(msgspec.Struct, frozen=True, gc=False):
     """One step of one alarm. alarm_id: stable for an episode; cause: fault code or component."""
 
     alarm_id: str
@@ -124,8 +120,7 @@ class AlarmChange:
     until_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopAdvice:
+class StopAdvice(msgspec.Struct, frozen=True, gc=False):
     """The models think that a technician should decide about a stop. It is a request, never a command."""
 
     machine: str
@@ -138,8 +133,7 @@ class StopAdvice:
     evidence: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(msgspec.Struct, frozen=True, gc=False):
     """All that one `update` says."""
 
     rows: tuple[FeatureRow, ...] = ()

@@ -1,13 +1,15 @@
 """What a machine says: waveforms and scalars, and the message that carries them.
 
-Samples stay raw little-endian buffers here, so that edge and control need no numpy;
-`features` views them without copying.
+Samples stay raw little-endian buffers here, so that edge and control need no numpy; `features` reads them
+where they lie. Values that come with every message are msgspec structs: building one costs a tenth of what a
+frozen dataclass asks (docs/decisions/0011).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from ingest.contract.ids import check_id
 from ingest.contract.limits import (
@@ -24,8 +26,7 @@ SAMPLE_BYTES: dict[SampleType, int] = {"int16": 2, "float32": 4}
 AXES = ("x", "y", "z")
 
 
-@dataclass(frozen=True, slots=True)
-class Waveform:
+class Waveform(msgspec.Struct, frozen=True, gc=False):
     """One axis of one block of vibration.
 
     samples: (n,) counts as a little-endian buffer of `sample_type`; scale_g: g per count;
@@ -41,21 +42,16 @@ class Waveform:
     start_ns: int
 
     def __post_init__(self) -> None:
-        if self.axis not in AXES:
-            raise ValueError(f"axis must be one of {AXES}, got {self.axis!r}")
-        if not 0 < self.rate_hz <= MAX_RATE_HZ:
-            raise ValueError(f"rate_hz must be in (0, {MAX_RATE_HZ:g}], got {self.rate_hz}")
-        if not 0 < self.scale_g <= MAX_SCALE_G:
-            raise ValueError(f"scale_g must be in (0, {MAX_SCALE_G:g}], got {self.scale_g}")
-        if self.start_ns < 0:
-            raise ValueError(f"start_ns must not be negative, got {self.start_ns}")
-        n_bytes = len(self.samples)
-        if n_bytes % SAMPLE_BYTES[self.sample_type]:
-            raise ValueError(f"{n_bytes} bytes are no whole number of {self.sample_type} samples")
-        if not MIN_BLOCK_SAMPLES <= self.n_samples <= MAX_BLOCK_SAMPLES:
-            raise ValueError(
-                f"a block holds {MIN_BLOCK_SAMPLES} to {MAX_BLOCK_SAMPLES} samples, got {self.n_samples}"
-            )
+        n_samples, n_odd = divmod(len(self.samples), SAMPLE_BYTES[self.sample_type])
+        if (
+            n_odd
+            or not MIN_BLOCK_SAMPLES <= n_samples <= MAX_BLOCK_SAMPLES
+            or not 0 < self.rate_hz <= MAX_RATE_HZ
+            or not 0 < self.scale_g <= MAX_SCALE_G
+            or self.start_ns < 0
+            or self.axis not in AXES
+        ):
+            raise ValueError(_why_not(self))
 
     @property
     def n_samples(self) -> int:
@@ -63,8 +59,23 @@ class Waveform:
         return len(self.samples) // SAMPLE_BYTES[self.sample_type]
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+def _why_not(waveform: Waveform) -> str:
+    """What is out of the limits of a waveform."""
+    if waveform.axis not in AXES:
+        return f"axis must be one of {AXES}, got {waveform.axis!r}"
+    if not 0 < waveform.rate_hz <= MAX_RATE_HZ:
+        return f"rate_hz must be in (0, {MAX_RATE_HZ:g}], got {waveform.rate_hz}"
+    if not 0 < waveform.scale_g <= MAX_SCALE_G:
+        return f"scale_g must be in (0, {MAX_SCALE_G:g}], got {waveform.scale_g}"
+    if waveform.start_ns < 0:
+        return f"start_ns must not be negative, got {waveform.start_ns}"
+    n_bytes = len(waveform.samples)
+    if n_bytes % SAMPLE_BYTES[waveform.sample_type]:
+        return f"{n_bytes} bytes are no whole number of {waveform.sample_type} samples"
+    return f"a block holds {MIN_BLOCK_SAMPLES} to {MAX_BLOCK_SAMPLES} samples, got {waveform.n_samples}"
+
+
+class Scalar(msgspec.Struct, frozen=True, gc=False):
     """One number of one channel, as `Temperature/bearing` (degC) or `Power/Active` (kW); NaN when unknown."""
 
     channel: str
@@ -76,8 +87,7 @@ class Scalar:
             raise ValueError(f"a channel name has 1 to {MAX_METRIC_NAME_CHARS} characters")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MessageKey:
+class MessageKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """What makes a message one of a kind: the edge node, the boot of its outbox, and a 64-bit count."""
 
     node: str
@@ -85,8 +95,7 @@ class MessageKey:
     seq64: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """What one machine sent at one moment. key is None for edge nodes that know no outbox.
 
     thinned: the outbox, being full, took its waveforms out.
@@ -108,8 +117,7 @@ class Message:
             raise ValueError(f"time_ns must not be negative, got {self.time_ns}")
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True, gc=False):
     """What an edge node declares as gone: messages it accepted but can no longer deliver.
 
     It travels under a key of its own, so that it is committed like any message.

@@ -10,6 +10,7 @@ from itertools import chain
 import msgspec
 
 MOST_ROWS = 64
+FEW_NAMES, MOST_SHARED = 32, 1_024
 
 
 class Interned:
@@ -20,6 +21,7 @@ class Interned:
         self._machines: dict[str, int] = {}
         self._nodes: dict[str, int] = {}
         self._sets: dict[tuple[str, ...], int] = {}
+        self._shared: dict[int, tuple[tuple[str, ...], int]] = {}
         self.reload()
 
     def reload(self) -> None:
@@ -29,6 +31,7 @@ class Interned:
         self._sets = {
             names_of(text): number for text, number in self._db.execute("SELECT names, id FROM column_set")
         }
+        self._shared = {}
 
     def machine(self, name: str) -> int:
         """The id of a machine."""
@@ -47,11 +50,21 @@ class Interned:
         return found
 
     def column_set(self, names: tuple[str, ...]) -> int:
-        """The id of an ordered set of column names."""
+        """The id of an ordered set of column names.
+
+        Rows share their names: a tuple that was met before need not be hashed, two hundred names long.
+        """
+        shared = self._shared.get(id(names))
+        if shared is not None and shared[0] is names:
+            return shared[1]
         found = self._sets.get(names)
         if found is None:
             found = self._insert("INSERT INTO column_set (names) VALUES (?)", text_of(names))
             self._sets[names] = found
+        if len(names) > FEW_NAMES:
+            if len(self._shared) >= MOST_SHARED:
+                self._shared.clear()
+            self._shared[id(names)] = (names, found)
         return found
 
     def _insert(self, statement: str, value: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -94,7 +94,7 @@ class Journal:
         pen = Pen(self._db, self._names, self.batch_id + 1, intake.batch.now_ns)
         first, last = self._next_row, self._next_row + len(outputs.rows) - 1
         self._db.execute("INSERT INTO batch VALUES (?,?,?,?)", (pen.batch_id, pen.now_ns, first, last))
-        receipts = written.Receipts(intake)
+        receipts = written.receipts_of(intake, outputs.rows)
         chosen, thinned = self._choose(intake, outputs, receipts)
         kept = written.waveforms(pen, chosen)
         written.feature_rows(pen, outputs.rows, receipts, first, kept)
@@ -112,7 +112,7 @@ class Journal:
         return pen.batch_id
 
     def _choose(
-        self, intake: Intake, outputs: Outputs, receipts: written.Receipts
+        self, intake: Intake, outputs: Outputs, receipts: Sequence[written.Receipt]
     ) -> tuple[written.Kept, tuple[Judgement, ...]]:
         """What the retention rules keep of a batch; the same again when its transaction is tried again."""
         if self._chosen is None or self._chosen[0] is not intake:

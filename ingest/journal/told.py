@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec import structs
 
 from ingest.contract.channels import THINNED_REASON
 from ingest.contract.rows import AlarmChange, Judgement, Outputs, StopAdvice
@@ -138,7 +138,7 @@ def _joined(known: Gap, more: Gap) -> Gap:
     if known is more:
         return known
     from_ns, to_ns = min(known.from_ns, more.from_ns), max(known.to_ns, more.to_ns)
-    return replace(known, from_ns=from_ns, to_ns=to_ns, n_messages=known.n_messages + more.n_messages)
+    return structs.replace(known, from_ns=from_ns, to_ns=to_ns, n_messages=known.n_messages + more.n_messages)
 
 
 def _grown(pen: Pen, gap: Gap) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+import msgspec
+
 from ingest.contract.rows import Condition
 from ingest.contract.values import Message
 
@@ -40,8 +42,7 @@ class _Machine:
     condition: Condition = Condition.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(msgspec.Struct, frozen=True, gc=False):
     """A block that was not kept when it came: it still may be."""
 
     row_id: int

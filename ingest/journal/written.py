@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -19,53 +20,52 @@ from ingest.journal.entry import Intake
 from ingest.journal.interned import Interned, Pen, names_of, signed64, unsigned64
 from ingest.journal.waveforms import Recent, WaveformRule
 
+Receipt: TypeAlias = tuple[Message | None, int]
 Replayed: TypeAlias = tuple[tuple[FeatureRow, ...], tuple[Action, ...], int]
+_F4 = np.dtype("<f4")
 ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE_ACTION = msgspec.msgpack.Decoder(Action).decode
 _DECODE_SCALARS = msgspec.msgpack.Decoder(dict[str, tuple[float, int]]).decode
 
 
-class Receipts:
-    """When each message of an intake was received, found by its key, or by machine and time."""
+def receipts_of(intake: Intake, rows: Sequence[FeatureRow]) -> list[Receipt]:
+    """The message behind each row, by key or by machine and time, and when it was received.
 
-    def __init__(self, intake: Intake) -> None:
-        self._now_ns = intake.batch.now_ns
-        pairs = list(zip(intake.batch.messages, intake.receive_ns, strict=True))
-        self._by_key: dict[MessageKey | tuple[str, int], tuple[Message, int]] = {
-            message.key or (message.machine, message.time_ns): (message, receive_ns)
-            for message, receive_ns in pairs
-        }
-
-    def of(self, row: FeatureRow) -> tuple[Message | None, int]:
-        """The message behind a row and its receive time; the batch's time for a row that has none."""
-        return self._by_key.get(row.key or (row.machine, row.time_ns), (None, self._now_ns))
+    None and the batch's time for a row that has no message.
+    """
+    by_key: dict[MessageKey | tuple[str, int], Receipt] = {
+        message.key or (message.machine, message.time_ns): (message, receive_ns)
+        for message, receive_ns in zip(intake.batch.messages, intake.receive_ns, strict=True)
+    }
+    nothing = (None, intake.batch.now_ns)
+    return [by_key.get(row.key or (row.machine, row.time_ns), nothing) for row in rows]
 
 
 def feature_rows(
     pen: Pen,
     rows: Sequence[FeatureRow],
-    receipts: Receipts,
+    receipts: Sequence[Receipt],
     first: int,
     kept: frozenset[int],
 ) -> None:
-    """Insert the rows under ids first, first + 1, ..."""
+    """Insert the rows under ids first, first + 1, ... receipts: of each row."""
     pen.insert(
         "feature_row",
         [
             (
-                first + i,
+                row_id,
                 pen.names.machine(row.machine),
                 row.time_ns,
-                receipts.of(row)[1],
+                receive_ns,
                 pen.names.column_set(row.names),
                 row.historical,
-                (first + i) in kept,
+                row_id in kept,
                 pen.names.node(row.key.node) if row.key else None,
                 signed64(row.key.boot_id) if row.key else None,
                 signed64(row.key.seq64) if row.key else None,
-                row.values.astype("<f4", copy=False).tobytes(),
+                (row.values if row.values.dtype is _F4 else row.values.astype(_F4)).tobytes(),
             )
-            for i, row in enumerate(rows)
+            for row_id, (row, (_, receive_ns)) in enumerate(zip(rows, receipts, strict=True), first)
         ],
     )
 
@@ -82,17 +82,22 @@ def scalars(pen: Pen, intake: Intake) -> None:
     )
 
 
+@lru_cache(maxsize=256)
+def _doubles(n: int) -> Callable[..., bytes]:
+    return struct.Struct(f"<{n}d").pack
+
+
 def _scalar_row(names: Interned, message: Message, receive_ns: int) -> tuple[object, ...]:
     said = message.scalars
-    same = all(scalar.time_ns == message.time_ns for scalar in said)
-    times = None if same else struct.pack(f"<{len(said)}q", *(scalar.time_ns for scalar in said))
+    said_ns = [scalar.time_ns for scalar in said]
+    same = said_ns.count(message.time_ns) == len(said)
     return (
         names.machine(message.machine),
         message.time_ns,
         receive_ns,
-        names.column_set(tuple(scalar.channel for scalar in said)),
-        times,
-        struct.pack(f"<{len(said)}d", *(scalar.value for scalar in said)),
+        names.column_set(tuple([scalar.channel for scalar in said])),
+        None if same else struct.pack(f"<{len(said)}q", *said_ns),
+        _doubles(len(said))(*[scalar.value for scalar in said]),
     )
 
 
@@ -106,19 +111,21 @@ class Kept:
     fresh: tuple[tuple[int, Message, int, str], ...]
 
 
-def choose(rule: WaveformRule, outputs: Outputs, receipts: Receipts, first: int) -> Kept:
-    """Ask the rule, which remembers what it said: once a batch, however often its transaction is tried."""
+def choose(rule: WaveformRule, outputs: Outputs, receipts: Sequence[Receipt], first: int) -> Kept:
+    """Ask the rule, which remembers what it said: once a batch, however often its transaction is tried.
+
+    receipts: of each row.
+    """
     past: list[Recent] = []
     for judgement in outputs.judgements:
         if rule.judged(judgement.machine, judgement.condition):
             past.extend(rule.recall(judgement.machine))
     fresh = []
-    for row_id, row in enumerate(outputs.rows, first):
-        message, receive_ns = receipts.of(row)
+    for row_id, (message, receive_ns) in enumerate(receipts, first):
         if message is None or not message.waveforms:
             continue
-        n_bytes = sum(len(waveform.samples) for waveform in message.waveforms)
-        why = rule.wanted(row.machine, receive_ns, n_bytes)
+        n_bytes = sum([len(waveform.samples) for waveform in message.waveforms])
+        why = rule.wanted(message.machine, receive_ns, n_bytes)
         if why:
             fresh.append((row_id, message, receive_ns, why))
         else:

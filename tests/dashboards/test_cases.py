@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from benchmarks.written_plant import change, write_plant
 from dashboards.accounts import Account
@@ -29,12 +30,14 @@ def raised(
     number: int, machine: str, cause: str, days_ago: float, reasons: tuple[Reason, ...]
 ) -> AlarmChange:
     at = NOW_NS - int(days_ago * DAY)
-    return replace(change(machine, cause, Priority.HIGH, at, number=number), reasons=reasons)
+    return structs.replace(change(machine, cause, Priority.HIGH, at, number=number), reasons=reasons)
 
 
 def calmed(one: AlarmChange, hours: float) -> AlarmChange:
     at = one.time_ns + int(hours * 3.6e12)
-    return replace(one, state=AlarmState.NORMAL, previous=one.state, event="returned", time_ns=at, reasons=())
+    return structs.replace(
+        one, state=AlarmState.NORMAL, previous=one.state, event="returned", time_ns=at, reasons=()
+    )
 
 
 NOW = raised(9, "compressor-004", "bearing_outer", 0.01, LOUD)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 import dashboards
 from benchmarks.written_plant import block, change, judged, plant_text
@@ -81,11 +81,11 @@ def test_a_request_to_stop_is_shown_until_it_is_old_or_the_machine_stands_still(
 
 
 def test_an_acknowledged_alarm_still_says_why() -> None:
-    raised = replace(
+    raised = structs.replace(
         change("pump-001", "imbalance", Priority.HIGH, 50), reasons=(Reason("order_1", {"factor": 3.0}),)
     )
-    narrowed = replace(raised, time_ns=60, reasons=(Reason("order_2", {"factor": 4.0}),))
-    acknowledged = replace(raised, time_ns=70, event="acknowledged", by="budi", reasons=())
+    narrowed = structs.replace(raised, time_ns=60, reasons=(Reason("order_2", {"factor": 4.0}),))
+    acknowledged = structs.replace(raised, time_ns=70, event="acknowledged", by="budi", reasons=())
     assert last_reasons((raised, narrowed, acknowledged)) == narrowed.reasons
     assert last_reasons((acknowledged,)) == ()
 

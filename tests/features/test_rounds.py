@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec import structs
 
 from features.bearings import find, orders_of
 from features.extract import CONFIDENCE_COLUMN, SPEED_COLUMN, extract
@@ -131,7 +130,7 @@ def test_columns_that_others_add_to_a_row_do_not_hide_its_round():
     rounds, again = new_rounds(FACTS), new_rounds(FACTS)
     rows = extract(day(), FACTS, rounds)
     wider = [
-        replace(
+        structs.replace(
             row, names=(*row.names, "Mitra/Champion/forest"), values=np.append(row.values, np.float32(0.3))
         )
         for row in rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from msgspec import structs
 from sparkplug_wire import NOW, S, message
 
 from ingest.clocks import ClockPolicy
@@ -178,7 +177,7 @@ def test_sequence_gaps_are_stored_for_nodes_that_have_no_outbox() -> None:
 
 def test_a_thinned_message_is_stored_and_what_it_lost_is_declared() -> None:
     gate = Gate(Nothing())
-    thin = replace(message(key=1, waves=False), thinned=True)
+    thin = structs.replace(message(key=1, waves=False), thinned=True)
     tell(gate, thin)
     tell(gate, thin)
     tell(gate, message(NOW + S, key=2))
@@ -192,5 +191,5 @@ def test_correcting_moves_every_time_and_digests_do_not_depend_on_it() -> None:
     one = message()
     moved = corrected(one, 5)
     assert moved.scalars[0].time_ns == NOW + 5
-    assert digest(one) == digest(replace(one, historical=True))
+    assert digest(one) == digest(structs.replace(one, historical=True))
     assert digest(one) != digest(moved)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from sparkplug_wire import NOW, SAMPLES
 
 from ingest.contract import channels as ch
@@ -61,8 +61,8 @@ def same(one: Message, other: Message) -> bool:
 
 
 def _plain(message: Message) -> Message:
-    waves = tuple(replace(wave, samples=bytes(wave.samples)) for wave in message.waveforms)
-    return replace(message, waveforms=waves)
+    waves = tuple(structs.replace(wave, samples=bytes(wave.samples)) for wave in message.waveforms)
+    return structs.replace(message, waveforms=waves)
 
 
 def codec(raw: bytes, birth: Birth) -> object:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from msgspec import structs
 
 import models.diagnosis.cadence as cadence
 from models.stream import Settings, dump, judge, load, new_state
@@ -92,7 +93,7 @@ def test_a_row_without_vibration_ends_no_diagnosis_that_rests_on_it(told):
         i for i, name in enumerate(told.rows[0].names) if name in {"Temperature/bearing", "Speed", "State"}
     ]
     for i in range(1, 20):
-        row = replace(
+        row = structs.replace(
             told.rows[-1],
             time_ns=told.rows[-1].time_ns + i * 10**9,
             names=tuple(told.rows[0].names[k] for k in kept),

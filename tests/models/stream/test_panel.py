@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.plant import Plant
@@ -237,7 +238,7 @@ def test_a_detector_of_river_sits_on_the_panel_and_no_cut_or_restart_changes_a_b
     assert not whole.panel.stands.any()
     forgotten = Action("a1", ActionKind.MAINTENANCE, "ani", rows[-1].time_ns, "m0")
     judge(whole, (), (forgotten,), rows[-1].time_ns)
-    run(whole, [replace(row, time_ns=row.time_ns + rows[-1].time_ns) for row in pump(200)])
+    run(whole, [structs.replace(row, time_ns=row.time_ns + rows[-1].time_ns) for row in pump(200)])
     assert len(whole.member.kept()[0]) < 100 < len(whole.member.kept()[1])
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
+from msgspec import structs
 
 from ingest.contract.rows import AlarmState, Condition, FeatureRow
 from models.persist import StateError
@@ -169,7 +170,7 @@ def test_a_column_that_appears_later_is_learned_and_keeps_what_was_known(plant, 
     fold(state, machine.calm(60))
     known = state.memory.mean[0].copy()
     wider = [
-        replace(row, names=(*row.names, "y.rms_g"), values=np.append(row.values, np.float32(0.2)))
+        structs.replace(row, names=(*row.names, "y.rms_g"), values=np.append(row.values, np.float32(0.2)))
         for row in machine.calm(5)
     ]
     said = fold(state, wider)

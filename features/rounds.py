@@ -8,6 +8,7 @@ messages only, never with how they are cut into batches, and all of it can be re
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -191,8 +192,8 @@ def call(
             calls.append(None)
             continue
         if kind.tells_speed:
-            said = next(one.value for one in reversed(message.scalars) if one.channel == SPEED_RPM)
-            _note_told(past, message.time_ns, said)
+            said = [one.value for one in message.scalars if one.channel == SPEED_RPM]
+            _note_told(past, message.time_ns, said[-1])
         round_ns = past.round_of(message.time_ns)
         due = _claim(past, message.machine, round_ns, kind.mask, claimed)
         known = facts.get(message.machine)
@@ -206,7 +207,7 @@ def call(
 
 
 def _note_told(past: Past, time_ns: int, rpm: float) -> None:
-    if np.isfinite(rpm) and time_ns >= past.told_ns:
+    if math.isfinite(rpm) and time_ns >= past.told_ns:
         past.told_ns, past.told_hz = time_ns, float(np.float32(rpm)) / 60
 
 

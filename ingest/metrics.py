@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ import msgspec
 FILE_BYTES = 65_536
 LATENCY_BOUNDS_MS = tuple(round(1.15**i, 3) for i in range(90))
 """1 ms to 4 minutes in steps of 15 %."""
+LATENCY_BOUNDS_NS = tuple(round(bound * 1e6) for bound in LATENCY_BOUNDS_MS)
 
 
 class IngestState(StrEnum):
@@ -50,7 +51,7 @@ class Latency:
     """A histogram of how long messages took.
 
     >>> seen = Latency()
-    >>> seen.add(3_000_000); seen.add(700_000_000)
+    >>> seen.add([3_000_000, 700_000_000])
     >>> seen.quantile_ms(0.5), seen.quantile_ms(0.99)
     (3.059, 712.522)
     """
@@ -58,9 +59,11 @@ class Latency:
     def __init__(self) -> None:
         self._counts = [0] * (len(LATENCY_BOUNDS_MS) + 1)
 
-    def add(self, late_ns: int) -> None:
-        """Count one message."""
-        self._counts[bisect_left(LATENCY_BOUNDS_MS, late_ns / 1e6)] += 1
+    def add(self, late_ns: Iterable[int]) -> None:
+        """Count messages."""
+        counts, bounds = self._counts, LATENCY_BOUNDS_NS
+        for late in late_ns:
+            counts[bisect_left(bounds, late)] += 1
 
     def quantile_ms(self, share: float) -> float:
         """Upper bound of the bucket that holds this share; 0 when nothing was counted."""

@@ -96,13 +96,15 @@ class Quick:
         historical = False
         roles = plan.roles
         for row in self._rows[:n_rows].tolist():
-            role = roles.get(row[0])
+            alias, at_ms, kind, first, _, is_old, *_ = row
+            role = roles.get(alias)
             if role is None:
                 return None
-            historical = historical or row[5] != 0
-            at_ns = row[1] * NS_PER_MS if row[1] >= 0 else time_ns
+            if is_old:
+                historical = True
+            at_ns = at_ms * NS_PER_MS if at_ms >= 0 else time_ns
             if role.kind == IS_SCALAR:
-                value = _number(raw, row)
+                value = _number(raw, kind, first)
                 if value is None:
                     return None
                 scalars.append(Scalar(role.name, value, at_ns))
@@ -111,32 +113,33 @@ class Quick:
                 if waveform is None:
                     return None
                 waveforms.append(waveform)
-            elif row[2] != LONG:
+            elif kind != LONG:
                 return None
             elif role.kind == IS_BOOT:
-                boot = row[3]
+                boot = first
             else:
-                seq64 = row[3]
+                seq64 = first
         key = MessageKey(node, boot, seq64) if boot is not None and seq64 is not None else None
         at = waveforms[0].start_ns if waveforms else (scalars[0].time_ns if scalars else time_ns)
         return Message(node, machine, at, tuple(waveforms), tuple(scalars), key, historical)
 
 
-def _number(raw: bytes, row: list[int]) -> float | None:
-    kind = row[2]
+def _number(raw: bytes, kind: int, at: int) -> float | None:
+    value: float | None = math.nan if kind == NULL else None
     if kind == DOUBLE:
-        return float(_READ_DOUBLE(raw, row[3])[0])
-    if kind == FLOAT:
-        return float(_READ_FLOAT(raw, row[3])[0])
-    return math.nan if kind == NULL else None
+        (value,) = _READ_DOUBLE(raw, at)
+    elif kind == FLOAT:
+        (value,) = _READ_FLOAT(raw, at)
+    return value
 
 
 def _waveform(raw: bytes, view: memoryview, row: list[int], role: _Role, at_ns: int) -> Waveform | None:
-    rate_hz = _READ_DOUBLE(raw, row[7])[0] if row[7] >= 0 else role.rate_hz
-    scale = _READ_DOUBLE(raw, row[8])[0] if row[8] >= 0 else role.scale
-    g_per_unit = 1.0 if row[9] else role.g_per_unit
-    if row[2] != BYTES or rate_hz is None or scale is None or g_per_unit is None:
+    _, _, kind, at, n_bytes, _, start_ns, rate_at, scale_at, in_g = row
+    rate_hz = _READ_DOUBLE(raw, rate_at)[0] if rate_at >= 0 else role.rate_hz
+    scale = _READ_DOUBLE(raw, scale_at)[0] if scale_at >= 0 else role.scale
+    g_per_unit = 1.0 if in_g else role.g_per_unit
+    if kind != BYTES or rate_hz is None or scale is None or g_per_unit is None:
         return None
-    start_ns = row[6] if row[6] >= 0 else at_ns
-    samples = view[row[3] : row[3] + row[4]]
+    samples = view[at : at + n_bytes]
+    start_ns = start_ns if start_ns >= 0 else at_ns
     return Waveform(role.axis, samples, role.sample_type, rate_hz, scale * g_per_unit, start_ns)

@@ -2,7 +2,8 @@
 
 `scan` walks the protobuf of a data message whose metrics carry aliases only. Whatever it does not know, it
 gives back: then the codec of the contract decides. What it does know, it must read as the codec does; a
-test holds them to each other.
+test holds them to each other. It keeps the interpreter's lock: it is done in two microseconds, and whoever
+lets the lock go waits longer than that to have it back.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LENGTHS = np.array([len(name) for name in PROPERTIES], np.int64)
 _NAMES = np.array([list(name.ljust(8)) for name in PROPERTIES], np.uint8)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, inline="always")
 def _varint(raw: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     """A number and the place after it; the place is UNKNOWN when it does not end in time."""
     value, shift = np.uint64(0), np.uint64(0)
@@ -37,7 +38,7 @@ def _varint(raw: NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
     return 0, -1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True)
 def _property_name(raw: NDArray[np.uint8], at: int, length: int) -> int:
     """Which of PROPERTIES a key is, or UNKNOWN."""
     for i in range(len(_LENGTHS)):
@@ -50,7 +51,7 @@ def _property_name(raw: NDArray[np.uint8], at: int, length: int) -> int:
     return -1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True)
 def _property_value(raw: NDArray[np.uint8], at: int, end: int, name: int, row: NDArray[np.int64]) -> bool:
     """One PropertyValue: its type is what the codec writes, or it is given back."""
     n_values = 0
@@ -79,7 +80,7 @@ def _property_value(raw: NDArray[np.uint8], at: int, end: int, name: int, row: N
     return n_values == 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True)
 def _properties(raw: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -> bool:
     names = np.empty(4, np.int64)
     n_names = n_values = 0
@@ -108,7 +109,7 @@ def _properties(raw: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64
     return n_names == n_values
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True)
 def _metric(raw: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -> bool:  # noqa: C901, PLR0912
     """One metric: alias, timestamp, a value. Anything named, boolean or nested is given back.
 
@@ -160,7 +161,7 @@ def _metric(raw: NDArray[np.uint8], at: int, end: int, row: NDArray[np.int64]) -
     return row[0] >= 0 and n_properties <= 1 and n_values <= 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True)
 def scan(raw: NDArray[np.uint8], rows: NDArray[np.int64], head: NDArray[np.int64]) -> int:
     """Metrics of a data message into rows (MAX_METRICS, N_COLUMNS); how many, or UNKNOWN.
 

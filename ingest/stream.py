@@ -137,11 +137,10 @@ class Stream(Generic[State]):
 
     def _after(self, intake: Intake, outputs: Outputs) -> None:
         now_ns = time.time_ns()
-        for message, receive_ns in zip(intake.batch.messages, intake.receive_ns, strict=True):
-            self.latency.add(now_ns - receive_ns)
-            if not message.historical:
-                self.age.add(now_ns - message.time_ns)
-        self._count("messages", len(intake.batch.messages))
+        messages = intake.batch.messages
+        self.latency.add([now_ns - receive_ns for receive_ns in intake.receive_ns])
+        self.age.add([now_ns - message.time_ns for message in messages if not message.historical])
+        self._count("messages", len(messages))
         self._count("rows", len(outputs.rows))
         self._count("batches", 1)
         for name, more in intake.counts.items():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +17,9 @@ from ingest.reader import Reader
 from ingest.views import END_NS
 from mitra.exits import PersonError
 from mitra.layout import Layout, writing
-from mitra.stored import book_of_desk, reader_of
-from models.labels import Label, Release, Seen, Weighed, weigh
+from mitra.stored import reader_of
+from mitra.verdicts import weighed_of
+from models.labels import Label, Weighed
 from models.registry import GoldenCase, Registry, Signer
 from models.training import (
     Frame,
@@ -37,7 +37,6 @@ CODE_VERSION = version("ayo-mitra")
 SIGNER = "this-server"
 GOLDEN_COLUMNS = ("case", "machine", "from", "to", "faulty")
 TRUE, FALSE = {"1", "yes", "true", "ya"}, {"0", "no", "false", "tidak"}
-JUDGEMENTS_A_LABEL = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,13 @@ def past_of(
     """Everything that training may see of a plant in [from_ns, to_ns). Raises PersonError."""
     if window[0] >= window[1]:
         raise PersonError("setting", "Nothing was read: --from is not before --to.")
+
+    def answered(held: Sequence[Label]) -> dict[str, tuple[int, int]]:
+        return golden_answers(held, golden)
+
     if elsewhere.files and not Layout(data).journal.exists():
         frame = _frame_of_files(elsewhere, plant, window)
-        return Past(frame, weigh_with(None, data, golden))
+        return Past(frame, weighed_of(None, data, answered))
     reader = reader_of(data)
     try:
         frame = (
@@ -91,7 +94,7 @@ def past_of(
             if elsewhere.files
             else _frame_of_plant(reader, plant, window, elsewhere.influx)
         )
-        return Past(frame, weigh_with(reader, data, golden))
+        return Past(frame, weighed_of(reader, data, answered))
     except InfluxError as error:
         raise PersonError("missing", f"Nothing was trained: {error}.") from error
     finally:
@@ -127,58 +130,6 @@ def _frame_of_files(elsewhere: Elsewhere, plant: Plant, window: tuple[int, int])
 def kinds_of(plant: Plant) -> dict[str, str]:
     """The machine group of each machine."""
     return {machine.id: machine.kind for machine in plant.machine}
-
-
-def weigh_with(
-    reader: Reader | None, data: Path, golden: Sequence[GoldenStretch] = ()
-) -> tuple[Weighed, ...]:
-    """Weigh the desk's labels by what the stream judged at their time, by how people answer golden cases, and
-    by who vouched. reader: None where no stream ever judged.
-    """
-
-    def seen(label: Label) -> Seen | None:
-        said = (
-            reader.judgements(label.machine, label.from_ns, label.to_ns + 1, JUDGEMENTS_A_LABEL)
-            if reader is not None
-            else ()
-        )
-        if not said:
-            return None
-        return Seen(min(one.health for one in said), max(one.score for one in said))
-
-    layout = Layout(data)
-    held = book_of_desk(layout.desk).current()
-    return weigh(
-        held,
-        seen,
-        golden_answers=golden_answers(held, golden),
-        releases=read_vouched(layout.vouched),
-    )
-
-
-def read_vouched(path: Path) -> tuple[Release, ...]:
-    """Who vouched for which doubted label, oldest first. Raises PersonError when the file is damaged."""
-    if not path.exists():
-        return ()
-    try:
-        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-        return tuple(Release(line["label_id"], line["by"], line["reason"]) for line in lines)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PersonError(
-            "setting",
-            f"{path} cannot be read ({error!r}), so no doubted verdict counts as vouched for. Mend or "
-            "remove it.",
-        ) from error
-
-
-def vouch(path: Path, releases: Sequence[Release], now_ns: int) -> None:
-    """Write down that a person vouches. Raises PersonError."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines = "".join(json.dumps({**asdict(one), "time_ns": now_ns}) + "\n" for one in releases)
-    with writing(path), path.open("a", encoding="utf-8") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def signer_of(data: Path, registry: Registry) -> Signer:

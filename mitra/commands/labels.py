@@ -19,7 +19,7 @@ from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say,
 from mitra.exits import PersonError
 from mitra.layout import Layout, make_folder, plant_folder, read_plant
 from mitra.stored import book_of_desk, reader_of
-from mitra.training import vouch, weigh_with
+from mitra.verdicts import vouch, weighed_of
 from mitra.work_orders import PATH as ORDERS_PATH
 from mitra.work_orders import Orders, build_app, columns_of, faults_of, say_orders, token_of
 from models.labels import Release, Weighed, WorkOrders, read_work_orders
@@ -234,7 +234,7 @@ def vouch_for(
 def _doubted(data: Path) -> list[Weighed]:
     reader = reader_of(data) if plant_folder(data).journal.exists() else None
     try:
-        return [one for one in weigh_with(reader, data) if not one.admitted]
+        return [one for one in weighed_of(reader, data) if not one.admitted]
     finally:
         if reader is not None:
             reader.close()

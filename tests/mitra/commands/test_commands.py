@@ -120,6 +120,7 @@ def test_an_unknown_command_is_wrong_use() -> None:
         ("actuator", ("numpy", "scipy", "fastapi", "sklearn", "duckdb", "pyarrow")),
         ("control", ("numpy", "scipy", "sklearn", "duckdb", "pyarrow")),
         ("page", ("numpy", "scipy", "sklearn", "duckdb", "pyarrow")),
+        ("labels", ("sklearn", "skops", "pandas", "numba")),
     ],
 )
 def test_light_hosts_stay_light(command: str, heavy: tuple[str, ...]) -> None:

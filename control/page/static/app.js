@@ -1,11 +1,9 @@
 // The approver's page. It shows only what the edge signed and what will be signed; control is not trusted with either.
 
 import { APPROVAL, LOGIN, Lie, canonical, challenge, hex, isPresence, readProposal, sha256, bytesOf } from "./protocol.js";
-import { h, trend } from "./parts.js";
+import { h, holdButton, trend } from "./parts.js";
 import { NoKey, WAIT_S, enrol, withDemoKey, withPasskey, withdraw } from "./sign.js";
 
-const HOLD_MS = 1500;
-const TICK_MS = 50;
 const POLL_MS = 2000;
 const STALE_MS = 6000;
 const main = document.getElementById("main");
@@ -19,6 +17,7 @@ let lastOk = 0;
 let offline = false;
 let clockOffset = 0;
 let refresh = async () => {};
+let turn = 0; // which screen was asked for last: an answer for an older one paints nothing
 
 function remembered() {
   try { return localStorage.getItem("language"); } catch { return null; }
@@ -45,11 +44,13 @@ async function api(path, method = "GET", body = null) {
   const headers = { "accept-language": language };
   if (body) headers["content-type"] = "application/json";
   if (me) headers["x-csrf-token"] = me.csrf;
-  let answer;
+  const asked = turn;
+  let answer, text;
   try {
     answer = await fetch(site.control + "/api/v1" + path, {
       method, headers, credentials: "include", body: body && JSON.stringify(body), cache: "no-store",
     });
+    text = await answer.text(); // a link can break in the middle of an answer, too
   } catch {
     offline = true;
     showBadge();
@@ -58,7 +59,8 @@ async function api(path, method = "GET", body = null) {
   lastOk = Date.now();
   offline = false;
   showBadge();
-  const found = await answer.json();
+  if (method === "GET" && asked !== turn) throw new Refusal("past");
+  const found = JSON.parse(text);
   if (!answer.ok) {
     if (answer.status === 401 && me) { me = null; go(); }
     throw new Refusal(found.code, found.detail);
@@ -219,37 +221,6 @@ async function evidence(answer, proposal) {
     h("p", { class: "soft" }, "SHA-256 " + proposal.evidence_sha256.slice(0, 16) + "…")];
 }
 
-function holdButton(act) {
-  const bar = h("progress", { max: HOLD_MS, value: 0, "aria-hidden": "true" });
-  const label = h("span", {}, t("review.approve"));
-  const button = h("button", { type: "button", class: "main", id: "approve" }, label, bar);
-  let held = 0;
-  let seen = 0;
-  let timer = 0;
-  const end = () => { clearInterval(timer); timer = 0; bar.value = 0; label.textContent = t("review.approve"); };
-  const begin = () => {
-    if (timer || button.disabled) return;
-    held = 0;
-    seen = performance.now();
-    label.textContent = t("review.holding");
-    timer = setInterval(() => {
-      const now = performance.now();
-      // While the page stood still it saw nobody hold: a busy device counts late, and never a tap as a hold.
-      held += Math.min(now - seen, TICK_MS * 2);
-      seen = now;
-      bar.value = held;
-      if (held < HOLD_MS) return;
-      end();
-      act(button);
-    }, TICK_MS);
-  };
-  button.addEventListener("pointerdown", begin);
-  for (const name of ["pointerup", "pointerleave", "pointercancel", "blur", "contextmenu"]) button.addEventListener(name, end);
-  button.addEventListener("keydown", (event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); begin(); } });
-  button.addEventListener("keyup", end);
-  return button;
-}
-
 function rejectForm(id, out) {
   const reason = h("textarea", { id: "reason", rows: "2", maxlength: "280" });
   const send = async (event) => {
@@ -274,6 +245,10 @@ function outcome(answer) {
     answer.code ? h("p", {}, say("code." + answer.code, answer.code)) : null);
 }
 
+function approvers({ approvals }, { approvals_needed: n }) {
+  return `${approvals.join(", ") || t("review.nobody")} (${t("list.approvals", { k: approvals.length, n })})`;
+}
+
 function terms(answer, proposal, ticket) {
   const pair = (name, value) => [h("dt", {}, name), h("dd", {}, value)];
   return h("section", { class: "card" },
@@ -283,8 +258,7 @@ function terms(answer, proposal, ticket) {
       pair(t("review.reason"), [proposal.reason, h("br", {}), h("small", { class: "soft" }, t("review.reason.signed"))]), answer.line ? pair(t("review.line"), answer.line) : [],
       pair(t("review.state"), t("observed." + ticket.state)), pair(t("review.risk"), percent(answer.risk)),
       pair(t("review.requester"), t("review.model", { model: answer.model })),
-      pair(t("review.approvals"), h("span", { id: "by" }, answer.approvals.join(", ") || t("review.nobody"),
-        ` (${t("list.approvals", { k: answer.approvals.length, n: proposal.approvals_needed })})`)),
+      pair(t("review.approvals"), h("span", { id: "by" }, approvers(answer, proposal))),
       pair(t("review.left"), h("strong", { "data-left": proposal.expires }, left(proposal.expires)))),
     h("p", { class: "good", id: "checked" }, t("review.checked")));
 }
@@ -322,6 +296,7 @@ async function approve(answer, proposal, presence, out) {
 }
 
 async function proposalView(id) {
+  const asked = turn;
   const answer = await api("/proposals/" + id);
   const back = h("p", {}, h("a", { class: "button", href: "#/" }, t("app.back")));
   if (answer.state !== "awaiting") {
@@ -337,14 +312,17 @@ async function proposalView(id) {
   const out = h("div");
   const presence = presenceField(answer);
   const mine = answer.approvals.includes(me.person);
-  const button = holdButton(() => approve(answer, proposal, presence, out));
+  const button = holdButton(t("review.approve"), t("review.holding"), () => approve(answer, proposal, presence, out));
   const more = proposal.approvals_needed - answer.approvals.length;
   const bytes = canonical(proposal);
+  const digest = hex(await sha256(bytesOf(bytes)));
+  const reasons = await evidence(answer, proposal);
+  if (asked !== turn) return;
   show(back, h("h1", {}, t("review.title")), terms(answer, proposal, ticket),
-    h("section", { class: "card" }, h("h2", {}, t("review.evidence")), await evidence(answer, proposal)),
+    h("section", { class: "card" }, h("h2", {}, t("review.evidence")), reasons),
     consequences(answer, ticket),
     h("details", { class: "card" }, h("summary", {}, t("review.bytes")), h("pre", {}, bytes),
-      h("p", { class: "soft" }, "SHA-256 " + hex(await sha256(bytesOf(bytes))))),
+      h("p", { class: "soft" }, "SHA-256 " + digest)),
     mine ? h("p", { class: "card", id: "mine" }, t("review.mine", { n: more })) : null,
     !me.may_approve ? h("p", { class: "card" }, t("review.viewer")) : null,
     me.may_approve && !mine ? h("section", { class: "card" }, presence.parts, button) : null,
@@ -353,7 +331,7 @@ async function proposalView(id) {
   refresh = async () => {
     const found = await api("/proposals/" + id);
     if (found.state !== "awaiting" || (found.approvals.length !== given && mine)) await proposalView(id);
-    else document.getElementById("by").textContent = found.approvals.join(", ") || t("review.nobody");
+    else document.getElementById("by")?.replaceChildren(approvers(found, proposal));
   };
 }
 
@@ -371,9 +349,9 @@ async function historyView() {
   paint((await api("/proposals?state=closed")).proposals);
   refresh = async () => {
     await stillHere();
-    if (!me || location.hash !== "#/history") return;
+    if (!me) return;
     const { proposals } = await api("/proposals?state=closed");
-    if (key(proposals) !== shown && location.hash === "#/history") paint(proposals);
+    if (key(proposals) !== shown) paint(proposals);
   };
 }
 
@@ -459,6 +437,7 @@ function frame(hash) {
 }
 
 async function go() {
+  const asked = turn += 1;
   withdraw();
   const hash = location.hash || "#/";
   refresh = async () => {};
@@ -478,6 +457,7 @@ async function go() {
     if (kind === "m") return await machineView(id);
     return await listView();
   } catch (error) {
+    if (asked !== turn) return;
     if (!(error instanceof Lie) && !(error instanceof Refusal) && !(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
     const isLie = !(error instanceof Refusal);
     show(isLie ? h("section", { class: "card lie", role: "alert", id: "lie" }, h("h1", {}, t("lie.title")), h("p", {}, t("lie.text", { what: error.message })))
@@ -493,5 +473,8 @@ document.getElementById("language").addEventListener("click", () => {
 });
 window.addEventListener("hashchange", () => { go(); main.focus(); });
 setInterval(showBadge, 1000);
-setInterval(() => { refresh().catch((error) => { if (!(error instanceof Refusal)) { show(problem(error, go)); } }); }, POLL_MS);
+setInterval(() => {
+  const asked = turn;
+  refresh().catch((error) => { if (asked === turn && !(error instanceof Refusal)) show(problem(error, go)); });
+}, POLL_MS);
 go();

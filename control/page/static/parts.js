@@ -1,4 +1,7 @@
-// What the screens are built of: elements and a small line chart. Text is text, never markup.
+// What the screens are built of: elements, a button to hold and a small line chart. Text is text, never markup.
+
+const HOLD_MS = 1500;
+const TICK_MS = 50;
 
 export function h(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -9,6 +12,39 @@ export function h(tag, attributes = {}, ...children) {
   }
   made.append(...children.flat().filter((one) => one !== null));
   return made;
+}
+
+// A button that acts only when it was held long enough. rest, held: what it says meanwhile.
+export function holdButton(rest, held, act) {
+  const bar = h("progress", { max: HOLD_MS, value: 0, "aria-hidden": "true" });
+  const label = h("span", {}, rest);
+  const button = h("button", { type: "button", class: "main", id: "approve" }, label, bar);
+  let pressed = 0;
+  let seen = 0;
+  let timer = 0;
+  const end = () => { clearInterval(timer); timer = 0; bar.value = 0; label.textContent = rest; button.style.minHeight = ""; };
+  const begin = () => {
+    if (timer || button.disabled) return;
+    pressed = 0;
+    seen = performance.now();
+    button.style.minHeight = `${button.offsetHeight}px`; // fewer words must not draw it away from under the finger
+    label.textContent = held;
+    timer = setInterval(() => {
+      const now = performance.now();
+      // While the page stood still it saw nobody hold: a busy device counts late, and never a tap as a hold.
+      pressed += Math.min(now - seen, TICK_MS * 2);
+      seen = now;
+      bar.value = pressed;
+      if (pressed < HOLD_MS) return;
+      end();
+      act(button);
+    }, TICK_MS);
+  };
+  button.addEventListener("pointerdown", begin);
+  for (const name of ["pointerup", "pointerleave", "pointercancel", "blur", "contextmenu"]) button.addEventListener(name, end);
+  button.addEventListener("keydown", (event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); begin(); } });
+  button.addEventListener("keyup", end);
+  return button;
 }
 
 // A line over time, without axes: the numbers stand beside it. label: what a screen reader says.

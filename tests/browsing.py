@@ -8,9 +8,12 @@ from typing import Any
 
 MAX_SHOWN = 3_000
 _WATCH = """(button) => { window.counted = new Promise((done) => {
-  let words = 0;
-  new MutationObserver((_, watch) => { words += 1; if (words === 2) { watch.disconnect(); done(); } })
-    .observe(button.querySelector("span"), { childList: true, characterData: true, subtree: true });
+  let words = 0, slipped = false;
+  button.addEventListener("pointerleave", () => { slipped = true; }, { capture: true, once: true });
+  new MutationObserver((_, watch) => {
+    words += 1;
+    if (words === 2) { watch.disconnect(); done(!slipped); }
+  }).observe(button.querySelector("span"), { childList: true, characterData: true, subtree: true });
 }); }"""
 """The button says that it is held, and then that it is not any more."""
 
@@ -22,8 +25,9 @@ def hold(page: Any) -> None:
     button.hover()
     button.evaluate(_WATCH)
     page.mouse.down()
-    page.evaluate("() => window.counted")
+    counted = page.evaluate("() => window.counted")
     page.mouse.up()
+    assert counted, "the button went away from under the finger that held it"
 
 
 def to_be_seen(fixtures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

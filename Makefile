@@ -25,7 +25,7 @@ demo: setup
 	$(BIN)/mitra demo
 
 test: setup
-	$(BIN)/pytest -n 2 -m "not full"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not full"
 
 check: setup
 	$(BIN)/ruff format --check .

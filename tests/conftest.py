@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.browsing import to_be_seen
 
+# The workers of xdist share the cores already: a thread a core in each of them only spins.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 BUSY = [HealthCheck.too_slow]
 settings.register_profile("busy", deadline=None, suppress_health_check=BUSY, derandomize=True)
 settings.register_profile("deep", deadline=None, suppress_health_check=BUSY, max_examples=1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import socket
 import stat
@@ -81,13 +82,11 @@ def test_the_session_key_is_made_once_and_is_its_owner_s(tmp_path: Path) -> None
         house.ledger.close()
 
 
-def test_a_password_hash_is_printed_for_the_accounts_file() -> None:
-    command = (sys.executable, "-m", "dashboards", "--hash-password")
-    done = subprocess.run(
-        command, cwd=ROOT, input="correct horse\n", capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.startswith("$argon2id$")
-    short = subprocess.run(
-        command, cwd=ROOT, input="x\n", capture_output=True, text=True, timeout=60, check=False
-    )
-    assert short.returncode == EXIT_SETTING
+def test_a_password_hash_is_printed_for_the_accounts_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\n"))
+    assert main(["--hash-password"]) == 0
+    assert capsys.readouterr().out.startswith("$argon2id$")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x\n"))
+    assert main(["--hash-password"]) == EXIT_SETTING

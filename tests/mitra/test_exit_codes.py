@@ -37,7 +37,12 @@ def ended(module: str, config: Path, *more: str) -> subprocess.CompletedProcess[
     [pytest.param(one, marks=pytest.mark.full if one in SLOW_TO_IMPORT else ()) for one in PROCESSES],
 )
 @pytest.mark.parametrize(
-    "content", [None, b"\xff\xfe", b"colour = 1\n"], ids=["missing", "no-text", "unknown"]
+    "content",
+    [
+        pytest.param(None, id="missing"),
+        pytest.param(b"\xff\xfe", id="no-text", marks=pytest.mark.full),
+        pytest.param(b"colour = 1\n", id="unknown"),
+    ],
 )
 def test_a_configuration_that_cannot_be_used_is_a_wrong_setting(
     module: str, content: bytes | None, tmp_path: Path

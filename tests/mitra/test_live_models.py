@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -56,6 +57,12 @@ def model_of(centre, seed=0):
     )
 
 
+@cache
+def files_of(centre):
+    """As the registry takes them; a forest is dear to grow and to write, and no test changes it."""
+    return to_files(model_of(centre))
+
+
 def draft():
     return Manifest(
         name="forest",
@@ -80,7 +87,7 @@ def registry(tmp_path: Path):
     found, signer = Registry(tmp_path / "registry"), Signer.new()
     found.trust("this-server", signer.public)
     for centre in (10.0, 20.0):
-        manifest = found.add(draft(), to_files(model_of(centre)), signer)
+        manifest = found.add(draft(), files_of(centre), signer)
         found.challenge("forest", manifest.version, by="ani", reason=WHY, now_ns=1)
     return found
 

@@ -227,11 +227,11 @@ def test_a_level_that_changed_for_good_is_found_once_and_named_and_no_alarm(plan
 def test_a_detector_of_river_sits_on_the_panel_and_no_cut_or_restart_changes_a_bit(plant, name):
     settings = replace(SETTINGS, detectors=("t2_q", name))
     whole, cut = new_state(plant, settings), new_state(plant, settings)
-    rows = sorted((*pump(1_000), *pump(700, 0, "m1", 2)), key=lambda row: row.time_ns)
+    rows = sorted((*pump(600), *pump(400, 0, "m1", 2)), key=lambda row: row.time_ns)
     said = run(whole, rows, 64)[0]
-    assert run(cut, rows[:900], 7)[0] == said[:900]
+    assert run(cut, rows[:550], 7)[0] == said[:550]
     cut = load(dump(cut), plant)
-    assert run(cut, rows[900:], 31)[0] == said[900:]
+    assert run(cut, rows[550:], 31)[0] == said[550:]
     assert dump(cut) == dump(whole)
     assert whole.panel.scale[0, RIVER, 2] > 100, "it is calibrated like the others"
     assert whole.panel.given[0, 1] == 1

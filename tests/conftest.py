@@ -23,6 +23,12 @@ settings.register_profile("deep", deadline=None, suppress_health_check=BUSY, max
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "busy"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute of mostly waiting begins at once: no worker shall be left with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

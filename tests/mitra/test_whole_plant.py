@@ -10,7 +10,7 @@ from mitra.demo import Demo, DemoRequest, prepare, receipts_of
 from mitra.technicians import Script
 from tests.waiting import until
 
-WAIT_S = 120.0
+pytestmark = pytest.mark.first
 
 
 @pytest.fixture(scope="module")

@@ -202,6 +202,7 @@ def test_a_killed_plant_leaves_nothing_and_is_served_again_until_its_terminal_cl
         assert not any(map(runs, serving.pids.values()))
 
 
+@pytest.mark.full
 def test_a_gateway_that_refuses_its_sensor_ends_the_start_with_a_sentence(
     plant: Path, tmp_path: Path
 ) -> None:

@@ -58,6 +58,12 @@ def trained() -> object:
     return train(fleet(24, 1))
 
 
+@pytest.fixture
+def once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folds are made once instead of three times: enough where only files and words are looked at."""
+    monkeypatch.setattr("models.rul.life.REPEATS", 1)
+
+
 def write(path: Path, runs: Runs, header: bool = True, sep: str = ",") -> Path:
     lines = [sep.join(["unit", "cycle", *runs.columns])] if header else []
     for u, c, row in zip(runs.unit, runs.cycle, runs.values, strict=True):
@@ -85,6 +91,7 @@ def test_each_row_knows_its_past_only(trained) -> None:
     assert np.allclose(predict_rows(trained, early)[0], rul[runs.cycle <= 40])
 
 
+@pytest.mark.usefixtures("once")
 def test_training_twice_gives_the_same_model() -> None:
     runs, fresh = fleet(10, 3), fleet(4, 4)
     assert predict(train(runs, seed=7), fresh) == predict(train(runs, seed=7), fresh)
@@ -112,11 +119,13 @@ def test_settings_without_gaps_are_one_regime() -> None:
     assert len(clusters(np.random.default_rng(0).normal(size=500))) == 1
 
 
-def test_a_model_file_gives_bit_equal_predictions(trained, tmp_path: Path) -> None:
-    fresh = fleet(5, 8)
+@pytest.mark.usefixtures("once")
+def test_a_model_file_gives_bit_equal_predictions() -> None:
+    trained, fresh = train(fleet(10, 1)), fleet(5, 8)
     assert predict(from_bytes(to_bytes(trained)), fresh) == predict(trained, fresh)
 
 
+@pytest.mark.usefixtures("once")
 def test_train_and_predict_on_files(tmp_path: Path) -> None:
     one, two = write(tmp_path / "one.csv", fleet(5, 1)), write(tmp_path / "two.csv.gz", fleet(5, 2))
     model = run_train([one, two], tmp_path / "life.skops")

@@ -350,7 +350,8 @@ def runs(path: Path, units: int, *, cut: int = 0) -> Path:
     return path
 
 
-def test_rul_learns_and_predicts_with_an_interval(tmp_path: Path) -> None:
+def test_rul_learns_and_predicts_with_an_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.rul.life.REPEATS", 1)  # how good it is tests/models/rul asks
     model, out = tmp_path / "life.skops", tmp_path / "rul.csv"
     learnt = mitra("rul", "train", runs(tmp_path / "train.csv", 12), "--out", model, "--json")
     assert learnt.code == 0, learnt.err
@@ -365,7 +366,8 @@ def test_rul_learns_and_predicts_with_an_interval(tmp_path: Path) -> None:
     assert np.mean([float(row["rul"]) for row in rows]) == pytest.approx(12, abs=8)
 
 
-def test_training_in_words_prints_no_empty_line(tmp_path: Path) -> None:
+def test_training_in_words_prints_no_empty_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.rul.life.REPEATS", 1)
     found = mitra("rul", "train", runs(tmp_path / "train.csv", 12), "--out", tmp_path / "life.skops")
     assert (found.code, found.err) == (0, "")
     assert len(found.out.splitlines()) == 1
@@ -396,7 +398,7 @@ def test_compiling_says_that_it_begins_goes_on_and_is_done(monkeypatch: pytest.M
 
     monkeypatch.setattr(warm_up, "BEAT_S", 0.01)
     monkeypatch.setattr(warm_up, "tell", heard)
-    monkeypatch.setattr(warm_up, "warm_up", lambda: goes_on.wait(60.0))
+    monkeypatch.setattr(warm_up, "compile_all", lambda: goes_on.wait(60.0))
     found = mitra("warm-up")
     first, *middle, last = found.err.splitlines()
     assert (found.code, found.out) == (0, "")

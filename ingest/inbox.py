@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ingest.contract.actions import Action, ActionKind
 from ingest.contract.batch import Batch
 from ingest.contract.rejected import Rejected
-from ingest.contract.topics import DEVICE_KINDS, parse_topic
+from ingest.contract.topics import DEVICE_KINDS, parse_topic, state_topic
 from ingest.contract.values import Gap
 from ingest.credit import Credit
 from ingest.desk import Desk
@@ -58,7 +58,10 @@ class _Release:
 
 
 class Inbox:
-    """`offer` is called by the network's thread, everything else by the stream's loop."""
+    """`offer` is called by the network's thread, everything else by the stream's loop.
+
+    say_state: tells the edges whether telemetry is taken (`is_accepting`).
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Inbox:
         journal: Journal,
         *,
         publish: Callable[[Send], None],
+        say_state: Callable[[], None] = lambda: None,
         desk: Desk | None = None,
         policy: InboxPolicy | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -74,8 +78,10 @@ class Inbox:
         self.host, self.gate, self.journal = host, gate, journal
         self.policy = policy or InboxPolicy()
         self.publish = publish
+        self._say_state = say_state
         self._desk = desk
         self._clock_ns = clock_ns
+        self._state_topic = state_topic(host.host_id)
         self._credit = Credit(self.policy.window_bytes)
         self._watermarks = Watermarks(host.site, journal.stored_runs, self._credit.window)
         self._ready = threading.Condition()
@@ -157,19 +163,22 @@ class Inbox:
         """True when nothing waits and nothing is on its way out of quarantine."""
         return not self._queue and not self._releases
 
+    @property
+    def is_accepting(self) -> bool:
+        """False from `close_for` until `reopen`."""
+        return not self._closed_for
+
     def close_for(self, reason: str) -> None:
         """Refuse everything until `reopen`: the journal takes no writes. Outboxes keep and send again."""
         with self._ready:
             self._closed_for = reason
-        now_ms = self._clock_ns() // NS_PER_MS
-        self.publish(self.host.state(online=False, timestamp_ms=now_ms))
+        self._say_state()
 
     def reopen(self) -> None:
         """Accept again."""
         with self._ready:
             self._closed_for = ""
-        now_ms = self._clock_ns() // NS_PER_MS
-        self.publish(self.host.state(online=True, timestamp_ms=now_ms))
+        self._say_state()
 
     def stop(self) -> None:
         """Let `batches` end after what was read so far."""
@@ -243,7 +252,10 @@ class Inbox:
             elif isinstance(event, Refused):
                 self.gate.refuse(event)
             elif isinstance(event, Send):
-                self.publish(event)
+                if event.topic == self._state_topic:
+                    self._say_state()  # the host thinks that we are there; the inbox knows whether we are
+                else:
+                    self.publish(event)
             elif isinstance(event, Counted):
                 self.gate.count(event.name, event.n_messages)
             elif isinstance(event, NodeChanged):

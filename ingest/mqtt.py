@@ -94,6 +94,8 @@ class Link:
         self._version = packets.LEVELS[broker.version]
         self._context = _tls(broker) if broker.tls or broker.ca_file else None
         self._offer: Callable[[Sequence[tuple[str, bytes]]], object] = lambda _messages: None
+        self._takes: Callable[[], bool] = lambda: True
+        self._saying = threading.Lock()
         self._state_ms = 0
         self._open = threading.Event()
         self._stopping = threading.Event()
@@ -106,19 +108,37 @@ class Link:
         self._written_s = 0.0
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
-    def start(self, offer: Callable[[Sequence[tuple[str, bytes]]], object]) -> None:
-        """Connect in the background and keep trying; messages go to offer([(topic, payload), ...])."""
-        self._offer = offer
+    def start(
+        self,
+        offer: Callable[[Sequence[tuple[str, bytes]]], object],
+        takes: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Connect in the background and keep trying; messages go to offer([(topic, payload), ...]).
+
+        takes: whether telemetry is taken now, which is what our STATE says.
+        """
+        self._offer, self._takes = offer, takes
         self._thread.start()
 
     def wait_open(self, timeout_s: float) -> bool:
-        """Wait until the host is online: subscribed, and its birth published."""
+        """Wait until the session has begun: subscribed, and our STATE published."""
         return self._open.wait(timeout_s)
 
     @property
     def is_open(self) -> bool:
-        """True while the host is online."""
+        """True while the session lasts."""
         return self._open.is_set()
+
+    def say_state(self) -> None:
+        """Say whether telemetry is taken; without a connection the next session begins with it.
+
+        Of one session all STATE messages and the will carry one time: to an edge none of them is stale.
+        """
+        with self._saying:
+            self._publish(self._state(), online=True)
+
+    def _state(self) -> Send:
+        return self._host.state(online=self._takes(), timestamp_ms=self._state_ms)
 
     def publish(self, send: Send) -> None:
         """Publish; without a connection it is dropped: watermarks and states are said again."""
@@ -265,8 +285,9 @@ class Link:
                 self.refusal = "a subscription was refused; the broker must let this account read its site"
                 raise BrokerError(self.refusal)
             self.refusal = ""
-            self._publish(self._host.state(online=True, timestamp_ms=self._state_ms))
-            self._open.set()
+            with self._saying:  # what changes meanwhile is said after it, and in this session
+                self._publish(self._state())
+                self._open.set()
             LOG.info("broker_connected host=%s port=%s", self.broker.host, self.broker.port)
         elif packet.kind is packets.Kind.PUBACK:
             with self._acknowledged:

@@ -199,7 +199,8 @@ def run(config: AnalyticsConfig) -> None:
     link = Link(broker, host, client_id=f"mitra-{config.host_id}")
     gate = Gate(journal, {machine.id: machine.gateway for machine in plant.machine}, clocks=journal.clocks())
     make_folder(Path(config.desk).parent)
-    inbox = Inbox(host, gate, journal, publish=link.publish, desk=Desk(Path(config.desk)))
+    desk = Desk(Path(config.desk))
+    inbox = Inbox(host, gate, journal, publish=link.publish, say_state=link.say_state, desk=desk)
 
     sys.setswitchinterval(SWITCH_S)
     live = LiveModels(Path(config.registry), config.live_every_s)
@@ -233,7 +234,7 @@ def run(config: AnalyticsConfig) -> None:
     keeper = Keeper(journal, Path(config.history))
     keeper.start()
     follower = follower_of(journal, config.influx)
-    link.start(inbox.offer_many)
+    link.start(inbox.offer_many, lambda: inbox.is_accepting)
     wait_for(link, broker)
     if config.ready:
         Path(config.ready).touch()

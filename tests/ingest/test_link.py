@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import struct
 import threading
@@ -27,6 +28,7 @@ class Board:
         self.port = self._listener.getsockname()[1]
         self.heard: list[list[int]] = []
         self.topics: list[str] = []
+        self.states: list[bool] = []
         self.acknowledges = True
         self._here: socket.socket | None = None
         threading.Thread(target=self._serve, daemon=True).start()
@@ -81,6 +83,8 @@ class Board:
         elif kind == PUBLISH:
             end = 2 + struct.unpack_from(">H", body)[0]
             self.topics.append(body[2:end].decode())
+            if self.topics[-1].startswith("spBv1.0/STATE"):
+                self.states.append(json.loads(body[end + 2 :])["online"])
             if head & 0b110 and (self.acknowledges or self.topics[-1].startswith("spBv1.0/STATE")):
                 here.sendall(packets.acknowledge(struct.unpack_from(">H", body, end)[0]))
 
@@ -125,6 +129,28 @@ def test_a_request_is_not_delivered_by_a_session_that_ends(link: Link, board: Bo
     until(lambda: link.is_open and len(board.heard) == 2)
     board.acknowledges = True
     assert link.deliver(ASKED, 10)
+
+
+def test_what_changes_while_a_session_begins_is_said_in_it(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk filled up after our STATE was written and before the session counted as begun."""
+    takes = [True]
+    made = Link(Broker("127.0.0.1", board.port), Host("plant-1", "mitra"), "mitra-1")
+    really, changing = made._open.set, threading.Thread(target=made.say_state)
+
+    def and_just_before_it_fills_up() -> None:
+        takes[0] = False
+        changing.start()
+        changing.join(0.2)
+        really()
+
+    monkeypatch.setattr(made._open, "set", and_just_before_it_fills_up)
+    made.start(lambda _messages: None, lambda: takes[0])
+    assert made.wait_open(10)
+    changing.join(10)
+    until(lambda: board.states == [True, False])
+    made.stop()
 
 
 def test_nothing_is_said_into_a_session_that_has_not_begun(

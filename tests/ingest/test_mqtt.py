@@ -108,7 +108,11 @@ class Edge:
         self.client.publish(topic, raw)
 
     def states(self) -> list[bool]:
-        return [json.loads(raw)["online"] for topic, raw in self.heard if "/STATE/" in topic]
+        return [online for online, _ in self.dated_states()]
+
+    def dated_states(self) -> list[tuple[bool, int]]:
+        said = [json.loads(raw) for topic, raw in self.heard if "/STATE/" in topic]
+        return [(one["online"], one["timestamp"]) for one in said]
 
     def told(self) -> int:
         found = -1
@@ -139,11 +143,17 @@ class Analytics:
             version=server.version,
         )
         self.link = Link(broker, host, "mitra-host")
-        self.inbox = Inbox(host, Gate(self.journal), self.journal, publish=self.link.publish)
+        self.inbox = Inbox(
+            host,
+            Gate(self.journal),
+            self.journal,
+            publish=self.link.publish,
+            say_state=self.link.say_state,
+        )
         self.stream = Stream(self.inbox, self.journal, lambda state, _batch: (state, Outputs()), None)
         self.thread = threading.Thread(target=self.stream.run, daemon=True)
         self.thread.start()
-        self.link.start(self.inbox.offer_many)
+        self.link.start(self.inbox.offer_many, lambda: self.inbox.is_accepting)
         assert self.link.wait_open(WAIT_S)
 
     def stop(self) -> None:
@@ -183,6 +193,47 @@ def test_a_host_that_dies_is_declared_offline_and_a_broker_that_dies_is_found_ag
     edge.close()
     analytics.inbox.stop()
     analytics.thread.join(WAIT_S)
+
+
+def test_a_host_that_takes_nothing_is_not_online_to_a_broker_that_came_back(
+    server: Server, tmp_path: Path
+) -> None:
+    analytics = Analytics(server, tmp_path)
+    analytics.inbox.close_for("storage_full")
+    server.kill()
+    until(lambda: not analytics.link.is_open)
+    server.start()
+    assert analytics.link.wait_open(WAIT_S)
+    edge = Edge(server)
+    until(edge.states)
+    assert set(edge.states()) == {False}, "edges would send in vain"
+    analytics.inbox.reopen()
+    until(lambda: edge.states()[-1])
+    analytics.link._stopping.set()
+    analytics.link._close()  # no goodbye: the broker publishes the will
+    until(lambda: edge.states()[-1] is False)
+    times = [time_ms for _, time_ms in edge.dated_states()]
+    assert times == sorted(times), "a will that is older than what was said last is stale, and not believed"
+    edge.close()
+    analytics.inbox.stop()
+    analytics.thread.join(WAIT_S)
+
+
+def test_an_old_will_of_ours_does_not_make_a_host_online_that_takes_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    analytics = Analytics(server, tmp_path)
+    edge = Edge(server)
+    until(lambda: edge.states() == [True])
+    analytics.inbox.offer("spBv1.0/STATE/mitra", b'{"online":false,"timestamp":1}')
+    until(lambda: edge.states() == [True, True])
+    analytics.inbox.close_for("storage_full")
+    until(lambda: edge.states()[-1] is False)
+    analytics.inbox._handle(analytics.inbox.host._own_state(b"{}", time.time_ns()))  # taken just before
+    until(lambda: len(edge.states()) == 4)
+    assert edge.states() == [True, True, False, False]
+    edge.close()
+    analytics.stop()
 
 
 @pytest.mark.parametrize("url", ["broker", "http://a", "mqtt://", "mqtt://a:port", "mqtt://a:99999"])

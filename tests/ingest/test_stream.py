@@ -59,6 +59,7 @@ class Plant:
     def __init__(self, folder: Path, **policy: object) -> None:
         self.folder = folder
         self.sent: list[Send] = []
+        self.states: list[bool] = []
         self.advised: list[StopAdvice] = []
         self.asked = 0
         self.journal = Journal(folder / "journal.db")
@@ -70,6 +71,7 @@ class Plant:
             self.gate,
             self.journal,
             publish=self.sent.append,
+            say_state=lambda: self.states.append(self.inbox.is_accepting),
             desk=self.desk,
             policy=InboxPolicy(**policy),
         )
@@ -228,12 +230,12 @@ def test_a_full_disk_stops_acceptance_damages_nothing_and_is_resumed_from(tmp_pa
         key += 1
         time.sleep(0.001)
     assert not plant.inbox.offer(*ddata(message(time.time_ns(), key=10_000), 0))
-    offline = [send for send in plant.sent if "/STATE/" in send.topic]
-    assert json.loads(offline[-1].payload)["online"] is False
+    assert plant.states == [False]
     held = stored(plant)
     plant.journal._db.execute("PRAGMA max_page_count = 1073741823")
     until(lambda: _state(tmp_path) is IngestState.RUNNING)
     until(lambda: stored(plant) > held)
+    assert plant.states == [False, True]
     plant.send(10_001, 5)
     last = stored(plant)
     until(lambda: stored(plant) > last or (plant.committed() or Committed(0, -1)).holds(10_001))

@@ -19,7 +19,7 @@ from ingest.gate import Gate
 from ingest.host import Counted, Event, Host, NodeChanged, Refused, Send, Telemetry
 from ingest.journal.entry import Intake, NodeState
 from ingest.journal.journal import Journal
-from ingest.watermark import Watermarks
+from ingest.watermark import Announcement, Watermarks
 
 NS_PER_MS = 1_000_000
 IDLE_S = 0.05
@@ -60,7 +60,8 @@ class _Release:
 class Inbox:
     """`offer` is called by the network's thread, everything else by the stream's loop.
 
-    say_state: tells the edges whether telemetry is taken (`is_accepting`).
+    publish: answers False when it was dropped; say_state: tells the edges whether telemetry is taken
+    (`is_accepting`).
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Inbox:
         gate: Gate,
         journal: Journal,
         *,
-        publish: Callable[[Send], None],
+        publish: Callable[[Send], bool | None],
         say_state: Callable[[], None] = lambda: None,
         desk: Desk | None = None,
         policy: InboxPolicy | None = None,
@@ -325,6 +326,7 @@ class Inbox:
             self._in_flight -= 1
         self._tell(self._watermarks.announcements(self._clock_ns()))
 
-    def _tell(self, sends: list[Send]) -> None:
-        for send in sends:
-            self.publish(send)
+    def _tell(self, announcements: list[Announcement]) -> None:
+        for one in announcements:
+            if self.publish(one.send) is False:
+                self._watermarks.unsaid(one)

@@ -140,9 +140,9 @@ class Link:
     def _state(self) -> Send:
         return self._host.state(online=self._takes(), timestamp_ms=self._state_ms)
 
-    def publish(self, send: Send) -> None:
-        """Publish; without a connection it is dropped: watermarks and states are said again."""
-        self._publish(send, online=True)
+    def publish(self, send: Send) -> bool:
+        """Publish; false when it was dropped, for there is no connection."""
+        return self._publish(send, online=True) is not None
 
     def deliver(self, send: Send, timeout_s: float) -> bool:
         """Publish with QoS 1 and wait until the broker has it; false when that cannot be known.
@@ -156,10 +156,10 @@ class Link:
             self._acknowledged.wait_for(
                 lambda: number not in self._waiting or self._n_lost != n_lost, timeout_s
             )
-            return number > 0 and number not in self._waiting and self._n_lost == n_lost
+            return bool(number) and number not in self._waiting and self._n_lost == n_lost
 
-    def _publish(self, send: Send, *, online: bool = False) -> int:
-        """Its number; 0 when it has none or was dropped. online: only in a session that has begun."""
+    def _publish(self, send: Send, *, online: bool = False) -> int | None:
+        """Its number, 0 when it needs none; None: dropped. online: only in a session that has begun."""
         number = self._next_number() if send.qos else 0
         if number:
             with self._acknowledged:
@@ -169,7 +169,7 @@ class Link:
             return number
         with self._acknowledged:
             self._waiting.discard(number)
-        return 0
+        return None
 
     def stop(self) -> None:
         """Say that the host is offline, wait until the broker has it, and close."""

@@ -18,6 +18,15 @@ EVERY_NS = NS_PER_S
 MAX_BOOTS = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is committed of one boot of a node, to be said."""
+
+    node: str
+    boot_id: int
+    send: Send
+
+
 @dataclass(slots=True)
 class _Node:
     told_ns: int = -EVERY_NS
@@ -61,23 +70,33 @@ class Watermarks:
                 node.n_new += len(seqs)
                 self._due.add(name)
 
-    def announcements(self, now_ns: int) -> list[Send]:
-        """What is to be said now."""
+    def announcements(self, now_ns: int) -> list[Announcement]:
+        """What is to be said now. Whatever does not go out must be given to `unsaid`."""
         with self._lock:
-            return [send for name in list(self._due) for send in self._announce(name, now_ns)]
+            return [one for name in list(self._due) for one in self._announce(name, now_ns)]
 
-    def _announce(self, name: str, now_ns: int) -> list[Send]:
-        node, window = self._nodes[name], self._window(name)
-        if node.n_new < max(1, window // 2) and now_ns - node.told_ns < EVERY_NS:
+    def unsaid(self, dropped: Announcement) -> None:
+        """It did not go out: what is committed of that boot is due again, a second later."""
+        with self._lock:
+            node = self._nodes[dropped.node]
+            if dropped.boot_id in node.boots:
+                node.due.add(dropped.boot_id)
+                self._due.add(dropped.node)
+
+    def _announce(self, name: str, now_ns: int) -> list[Announcement]:
+        node = self._nodes[name]
+        is_early = now_ns - node.told_ns < EVERY_NS
+        if is_early and not node.n_new:
+            return []
+        window = self._window(name)
+        if is_early and node.n_new < max(1, window // 2):
             return []
         topic = node_topic(self._site, Kind.NCMD, name)
-        sends = [
-            Send(
-                topic, write_committed(replace(node.boots[boot_id].committed(boot_id), window=window), now_ns)
-            )
-            for boot_id in sorted(node.due)
-        ]
+        found = []
+        for boot_id in sorted(node.due):
+            committed = replace(node.boots[boot_id].committed(boot_id), window=window)
+            found.append(Announcement(name, boot_id, Send(topic, write_committed(committed, now_ns))))
         node.told_ns, node.n_new = now_ns, 0
         node.due.clear()
         self._due.discard(name)
-        return sends
+        return found

@@ -115,13 +115,15 @@ class Edge:
         return [(one["online"], one["timestamp"]) for one in said]
 
     def told(self) -> int:
-        found = -1
-        for topic, raw in self.heard:
-            if "/NCMD/" in topic:
-                committed = read_committed(read_payload(raw))
-                if isinstance(committed, Committed):
-                    found = committed.through
-        return found
+        said = self._committed()
+        return said[-1].through if said else -1
+
+    def holds(self, key: int) -> bool:
+        return any(committed.holds(key) for committed in self._committed())
+
+    def _committed(self) -> list[Committed]:
+        said = (read_committed(read_payload(raw)) for topic, raw in self.heard if "/NCMD/" in topic)
+        return [one for one in said if isinstance(one, Committed)]
 
     def close(self) -> None:
         self.client.disconnect()
@@ -193,6 +195,22 @@ def test_a_host_that_dies_is_declared_offline_and_a_broker_that_dies_is_found_ag
     edge.close()
     analytics.inbox.stop()
     analytics.thread.join(WAIT_S)
+
+
+def test_what_was_stored_while_the_broker_was_away_is_told_when_it_is_back(
+    server: Server, tmp_path: Path
+) -> None:
+    analytics = Analytics(server, tmp_path)
+    server.kill()
+    until(lambda: not analytics.link.is_open)
+    for topic, raw in (nbirth(), dbirth(1), ddata(message(time.time_ns(), key=7), 2)):
+        assert analytics.inbox.offer(topic, raw)
+    until(lambda: analytics.journal.batch_id > 0 and analytics.inbox.idle)
+    server.start()
+    edge = Edge(server)
+    until(lambda: edge.holds(7))
+    edge.close()
+    analytics.stop()
 
 
 def test_a_host_that_takes_nothing_is_not_online_to_a_broker_that_came_back(

@@ -207,14 +207,14 @@ def test_the_watermark_is_a_node_command() -> None:
     """
     marks = Watermarks(SITE, lambda _node, _boot: [(0, 5)], lambda _node: 256)
     marks.stored(intake(3, 4, 5))
-    (send,) = marks.announcements(NOW)
+    send = marks.announcements(NOW)[0].send
     assert send.topic == f"spBv1.0/{SITE}/NCMD/{NODE}"
     assert (send.qos, send.retain) == (0, False)
     assert send.payload == write_committed(Committed(7, 5), NOW)
     marks.stored(intake(6, runs=(RunChange(NODE, 7, (), ((0, 6),)),)))
     assert marks.announcements(NOW + S // 2) == []
     (later,) = marks.announcements(NOW + S)
-    assert later.payload == write_committed(Committed(7, 6), NOW + S)
+    assert later.send.payload == write_committed(Committed(7, 6), NOW + S)
     marks.stored(intake(*range(7, 207), runs=(RunChange(NODE, 7, (), ((0, 206),)),)))
     assert len(marks.announcements(NOW + S + 1)) == 1
 
@@ -222,13 +222,13 @@ def test_the_watermark_is_a_node_command() -> None:
 def test_a_node_with_a_small_window_is_told_when_half_of_it_is_used() -> None:
     marks = Watermarks(SITE, lambda _node, _boot: [(0, 3)], lambda _node: 4)
     marks.stored(intake(3))
-    (send,) = marks.announcements(NOW)
-    assert send.payload == write_committed(Committed(7, 3, window=4), NOW)
+    (told,) = marks.announcements(NOW)
+    assert told.send.payload == write_committed(Committed(7, 3, window=4), NOW)
     marks.stored(intake(4, runs=(RunChange(NODE, 7, (), ((0, 4),)),)))
     assert marks.announcements(NOW + 1) == []
     marks.stored(intake(5, runs=(RunChange(NODE, 7, (), ((0, 5),)),)))
-    (send,) = marks.announcements(NOW + 2)
-    assert send.payload == write_committed(Committed(7, 5, window=4), NOW + 2)
+    (told,) = marks.announcements(NOW + 2)
+    assert told.send.payload == write_committed(Committed(7, 5, window=4), NOW + 2)
 
 
 def intake(*seqs: int, runs: tuple[RunChange, ...] = ()) -> Intake:

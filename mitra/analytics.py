@@ -12,7 +12,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
@@ -121,16 +121,14 @@ def snapshots_of(folder: Path, plant: Plant, settings: Settings) -> Snapshots[St
 
 
 def follower_of(journal: Journal, table: InfluxTable | None) -> Follower | None:
-    """Start copying to InfluxDB when it is wanted; it never holds the journal up. Raises PersonError."""
+    """What copies to InfluxDB when it is wanted; it never holds the journal up. Raises PersonError."""
     if table is None:
         return None
     try:
         influx = Influx(table.url, table.token, table.org, table.bucket)
     except ValueError as error:
         raise PersonError("setting", f"[influx]: {error}") from error
-    follower = Follower(journal, influx)
-    follower.start()
-    return follower
+    return Follower(journal, influx)
 
 
 def broker_from(config: AnalyticsConfig) -> Broker:
@@ -187,8 +185,52 @@ def end_when_a_thread_breaks(end: Callable[[], None]) -> list[BaseException]:
     return found
 
 
-def run(config: AnalyticsConfig) -> None:
-    """Serve until SIGTERM or SIGINT. Raises RuntimeError when a thread of it broke."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is set up: what breaks from here on is no wrong setting."""
+
+    config: AnalyticsConfig
+    journal: Journal
+    link: Link
+    inbox: Inbox
+    stream: Stream[StreamState]
+    live: LiveModels
+    workers: Workers
+    follower: Follower | None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises RuntimeError when a thread of it broke."""
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            self.inbox.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        sys.setswitchinterval(SWITCH_S)
+        broken = end_when_a_thread_breaks(self.inbox.stop)
+        keeper = Keeper(self.journal, Path(self.config.history))
+        keeper.start()
+        if self.follower is not None:
+            self.follower.start()
+        self.link.start(self.inbox.offer_many, lambda: self.inbox.is_accepting)
+        wait_for(self.link, self.link.broker)
+        if self.config.ready:
+            Path(self.config.ready).touch()
+        self.live.start()
+        self.stream.run()
+        self.live.stop()
+        self.workers.close()
+        self.link.stop()
+        if self.follower is not None:
+            self.follower.stop()
+        keeper.stop()
+        self.journal.close()
+        if broken:
+            raise RuntimeError("a thread of the server broke; it is to be started anew") from broken[0]
+
+
+def set_up(config: AnalyticsConfig) -> Server:
+    """Make all parts; nothing of them runs yet. Raises PersonError, BrokerError, JournalError, ValueError."""
     plant = read_plant(Path(config.plant), "Correct `plant` in the configuration")
     server = make_folder(Path(config.journal).parent)
     warm_up()
@@ -201,8 +243,8 @@ def run(config: AnalyticsConfig) -> None:
     make_folder(Path(config.desk).parent)
     desk = Desk(Path(config.desk))
     inbox = Inbox(host, gate, journal, publish=link.publish, say_state=link.say_state, desk=desk)
+    follower = follower_of(journal, config.influx)
 
-    sys.setswitchinterval(SWITCH_S)
     live = LiveModels(Path(config.registry), config.live_every_s)
     workers = Workers(config.workers or automatic(), live.attach)
     told = ModelsFile(server / MODELS_FILE, live)
@@ -224,31 +266,7 @@ def run(config: AnalyticsConfig) -> None:
         policy=StreamPolicy(max_blocks=config.max_blocks, max_wait_ms=config.max_wait_ms),
         acquire=Acquire(plant.site, gate.node_of),
     )
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        inbox.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    broken = end_when_a_thread_breaks(inbox.stop)
-    keeper = Keeper(journal, Path(config.history))
-    keeper.start()
-    follower = follower_of(journal, config.influx)
-    link.start(inbox.offer_many, lambda: inbox.is_accepting)
-    wait_for(link, broker)
-    if config.ready:
-        Path(config.ready).touch()
-    live.start()
-    stream.run()
-    live.stop()
-    workers.close()
-    link.stop()
-    if follower is not None:
-        follower.stop()
-    keeper.stop()
-    journal.close()
-    if broken:
-        raise RuntimeError("a thread of the server broke; it is to be started anew") from broken[0]
+    return Server(config, journal, link, inbox, stream, live, workers, follower)
 
 
 def main() -> int:
@@ -258,13 +276,14 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     try:
-        run(load_config(arguments.config))
+        server = set_up(load_config(arguments.config))
     except PersonError as error:
         log.error("not_started %s", error)  # noqa: TRY400 (a sentence for a person, not a trace)
         return EXIT_CODES[error.kind]
     except (BrokerError, JournalError, ValueError) as error:
         log.error("not_started %s", error)  # noqa: TRY400
         return EXIT_CODES["setting"]
+    server.run()
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from control.config import ControlSettings, load_settings
-from control.link import CONNECTED, Link
+from control.link import Link
 from control.log import to_stderr
 from control.service import Service
 from control.serving import serve
@@ -98,12 +98,12 @@ def _listener(settings: ControlSettings) -> socket.socket:
 def _pump(service: Service, link: Link, witnesses: Witnesses, server: uvicorn.Server) -> None:
     due = time.monotonic()
     while not server.should_exit:
+        if link.came.is_set():
+            link.came.clear()
+            service.on_connected()
         try:
             topic, data = link.inbox.get(timeout=TICK_S)
-            if topic == CONNECTED:
-                service.on_connected()
-            else:
-                service.on_message(topic, data)
+            service.on_message(topic, data)
         except queue.Empty:
             pass
         if time.monotonic() >= due:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from ingest.contract.approval.settings import BrokerSettings
 from ingest.contract.approval.topics import Leaf, control_topic, request_topic
 
 MAX_QUEUE = 2_000
-CONNECTED = ""
-"""In place of a topic: the link is there (again)."""
 
 
 class Link:
-    """Connects, reconnects and subscribes to exactly the topics given. Overflow is dropped and counted."""
+    """Connects, reconnects and subscribes to exactly the topics given. Overflow is dropped and counted.
+
+    came: set when the link is there (again); whoever acts on it clears it first. Not a message in the inbox:
+    that may be full.
+    """
 
     def __init__(self, broker: BrokerSettings, topics: list[tuple[str, str, str]]) -> None:
         """topics: (site, edge, leaf), or (site, "", "requests")."""
@@ -32,6 +35,7 @@ class Link:
             for site, edge, leaf in topics
         ]
         self.inbox: queue.Queue[tuple[str, bytes]] = queue.Queue(MAX_QUEUE)
+        self.came = threading.Event()
         self.dropped = 0
         self._is_away_said = False
         version = MQTTProtocolVersion.MQTTv5 if broker.protocol == "5" else MQTTProtocolVersion.MQTTv311
@@ -72,7 +76,7 @@ class Link:
             say("broker_refused_login", logging.ERROR, reason=str(reason))
             return
         client.subscribe([(topic, 1) for topic in self._topics])
-        self._put(CONNECTED, b"")
+        self.came.set()
         self._is_away_said = False
         say("connected", broker=f"{self._broker.host}:{self._broker.port}")
 
@@ -100,10 +104,7 @@ class Link:
         if len(message.payload) > MAX_REQUEST_BYTES:
             self.dropped += 1
             return
-        self._put(message.topic, bytes(message.payload))
-
-    def _put(self, topic: str, data: bytes) -> None:
         try:
-            self.inbox.put_nowait((topic, data))
+            self.inbox.put_nowait((message.topic, bytes(message.payload)))
         except queue.Full:
             self.dropped += 1

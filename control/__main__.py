@@ -35,7 +35,8 @@ class PortTakenError(Exception):
 def run(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT. A broken worker ends the process: the supervisor starts it anew.
 
-    Raises PortTakenError, ValueError for a setting, OSError and sqlite3.Error for the disk.
+    Raises PortTakenError, ValueError for a setting, OSError and sqlite3.Error for the disk, RuntimeError for
+    what else broke.
     """
     to_stderr()
     listener = _listener(settings)  # before the broker: a second control must not take the first one's place
@@ -80,8 +81,10 @@ def run(settings: ControlSettings) -> None:
     witnesses.close()
     webhooks.close()
     service.close()
-    if failed:
+    if failed and isinstance(failed[0], OSError | sqlite3.Error):
         raise failed[0]
+    if failed:
+        raise RuntimeError("a thread of control broke; it is to be started anew") from failed[0]
 
 
 def _listener(settings: ControlSettings) -> socket.socket:

@@ -71,7 +71,7 @@ class Desk:
         *,
         audit: Audit,
         roster: RosterView,
-        edge_key: Callable[[str], PublicKey],
+        edge_key: Callable[[str], PublicKey | Rejected],
         now_s: Callable[[], int],
         say: Say,
     ) -> None:
@@ -92,7 +92,9 @@ class Desk:
         self._gap_due: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
         self._unsaid: Counter[str] = Counter()
-        self._intake = Intake(site, settings, store, self._machines, say=say, count=self._count)
+        self._intake = Intake(
+            site, settings, store, self._machines, edge_key=edge_key, say=say, count=self._count
+        )
         for row in store.open(site):
             if row.state in PENDING:
                 self._end(row, Happened.RESTARTED, Code.RESTARTED, "control")
@@ -116,7 +118,10 @@ class Desk:
             return wrong
 
     def _take_ticket(self, edge: str, data: bytes) -> Rejected | None:
-        body = unseal(TICKET_DOMAIN, data, (self._edge_key(edge),))
+        key = self._edge_key(edge)
+        if isinstance(key, Rejected):
+            return key
+        body = unseal(TICKET_DOMAIN, data, (key,))
         ticket = body if isinstance(body, Rejected) else Ticket.parse_canonical(body)
         if isinstance(ticket, Rejected):
             return ticket
@@ -174,6 +179,8 @@ class Desk:
 
     def _take_receipt(self, edge: str, data: bytes) -> Rejected | None:
         key = self._edge_key(edge)
+        if isinstance(key, Rejected):
+            return key
         body = unseal(RECEIPT_DOMAIN, data, (key,))
         receipt = body if isinstance(body, Rejected) else Receipt.parse_canonical(body)
         if isinstance(receipt, Rejected):
@@ -182,7 +189,7 @@ class Desk:
             return Rejected(Code.WRONG_EDGE)
         if self._store.receipt(self.site, edge, key.key_id, receipt.edge_seq) is not None:
             return Rejected(Code.DUPLICATE)
-        self._check_chain(edge, receipt)
+        self._check_chain(edge, key, receipt)
         try:
             self._record(
                 "receipt",
@@ -210,9 +217,8 @@ class Desk:
             )
         return None
 
-    def _check_chain(self, edge: str, receipt: Receipt) -> None:
+    def _check_chain(self, edge: str, key: PublicKey, receipt: Receipt) -> None:
         """A receipt names the hash of the one before: a gap is asked for, a break is an alarm."""
-        key = self._edge_key(edge)
         before = self._store.receipt(self.site, edge, key.key_id, receipt.edge_seq - 1)
         body = None if before is None else unseal(RECEIPT_DOMAIN, before, (key,))
         if isinstance(body, bytes) and sha256_hex(body) != receipt.previous_hash:
@@ -224,8 +230,11 @@ class Desk:
             self.want_receipts(edge)
 
     def want_receipts(self, edge: str) -> None:
-        """Ask an edge for receipts that this desk does not have."""
-        last = self._store.last_receipt(self.site, edge, self._edge_key(edge).key_id)
+        """Ask an edge for receipts that are missing here; without its key none could be believed."""
+        key = self._edge_key(edge)
+        if isinstance(key, Rejected):
+            return
+        last = self._store.last_receipt(self.site, edge, key.key_id)
         self._say(edge, Leaf.RECEIPTS_WANTED, ReceiptsWanted(VERSION, self.site, edge, last).to_bytes())
 
     def on_connected(self) -> None:
@@ -234,6 +243,11 @@ class Desk:
             for edge in sorted({machine.edge for machine in self._machines.values()}):
                 self.want_receipts(edge)
             self._roster_told = Floor()
+
+    def on_served(self, edge: str) -> None:
+        """The edge's key has come: ask for what it did before."""
+        with self._lock:
+            self.want_receipts(edge)
 
     # From people.
 

@@ -12,6 +12,7 @@ from control.budget import HOUR_S, may_ask
 from control.config import ControlSettings, MachineSettings
 from control.store import Row, Store
 from ingest.contract.approval.codes import Code
+from ingest.contract.approval.keys import PublicKey
 from ingest.contract.approval.messages import VERSION, Request, TicketWanted, evidence_sha256
 from ingest.contract.approval.states import State
 from ingest.contract.approval.topics import Leaf
@@ -31,12 +32,14 @@ class Intake:
         store: Store,
         machines: Mapping[str, MachineSettings],
         *,
+        edge_key: Callable[[str], PublicKey | Rejected],
         say: Say,
         count: Callable[[str], None],
     ) -> None:
-        """machines: those of this site; count: notes what is dropped."""
+        """machines: those of this site; edge_key: by which an edge's tickets are known; count: notes what is
+        dropped."""
         self._site, self._settings, self._store, self._machines = site, settings, store, machines
-        self._say, self._count = say, count
+        self._edge_key, self._say, self._count = edge_key, say, count
         self._asked_at: dict[str, int] = {}
 
     def take(self, data: bytes, now: int) -> Rejected | None:
@@ -48,6 +51,9 @@ class Intake:
             return Rejected(Code.TOPIC)
         if request.machine not in self._machines:
             return Rejected(Code.UNKNOWN_MACHINE)
+        key = self._edge_key(self._machines[request.machine].edge)
+        if isinstance(key, Rejected):
+            return key
         if request.evidence is not None and evidence_sha256(request.evidence) != request.evidence_sha256:
             return Rejected(Code.EVIDENCE_MISMATCH)
         if self._store.is_seen(self._site, request.dedup_key, now, self._settings.fatigue.dedup_s):

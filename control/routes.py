@@ -47,9 +47,9 @@ Caller = Annotated[Session, Depends(_session)]
 
 
 @router.get("/healthz", tags=["service"])
-def healthz() -> dict[str, str]:
-    """Alive."""
-    return {"status": "ok"}
+def healthz(http: Web) -> dict[str, Any]:
+    """Alive, and the edges that cannot be served; why is in the log."""
+    return {"status": "ok", "not_served": [f"{site}/{edge}" for site, edge in http.not_served()]}
 
 
 @router.get("/metrics", tags=["service"], response_class=PlainTextResponse)

@@ -9,15 +9,15 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from control.audit import Audit, Checkpoint
-from control.config import ControlSettings, load_public_key
+from control.config import ControlSettings
 from control.desk import Desk
+from control.edge_keys import EdgeKeys
 from control.keyfile import load_or_make_key
 from control.rosters import RosterView
 from control.routes import make_app
 from control.sessions import Sessions
 from control.store import Store
 from control.web import Http
-from ingest.contract.approval.keys import PublicKey
 from ingest.contract.approval.topics import Leaf, parse_control_topic, parse_request_topic
 from ingest.contract.rejected import Rejected
 
@@ -42,13 +42,19 @@ class Service:
         key = load_or_make_key(folder / "audit.key")
         self.audit = Audit(folder / "audit.sqlite", LOG_ID, key)
         (folder / "audit.pub.json").write_bytes(self.audit.public.to_bytes())
-        self._edge_keys: dict[tuple[str, str], PublicKey] = {}
+        self.edge_keys = EdgeKeys(settings.edge)
         self.desks = {site.id: self._desk(site.id, say) for site in settings.site}
         self.sessions = Sessions(settings.session_s, settings.session_idle_s)
         self.refused: Counter[str] = Counter()
         self._checkpoint_due = 0
         self.http = Http(
-            settings, self.desks, self.sessions, audit=self.audit, now_s=now_s, metrics=self.metrics
+            settings,
+            self.desks,
+            self.sessions,
+            audit=self.audit,
+            now_s=now_s,
+            metrics=self.metrics,
+            not_served=self.edge_keys.missing,
         )
 
     def _desk(self, site: str, say: Callable[[str, str, Leaf, bytes], None]) -> Desk:
@@ -59,17 +65,10 @@ class Service:
             self.store,
             audit=self.audit,
             roster=RosterView(Path(one.roster_dir), Path(one.roster_root), site),
-            edge_key=lambda edge: self._edge_key(site, edge),
+            edge_key=lambda edge: self.edge_keys.key(site, edge),
             now_s=self._now_s,
             say=lambda edge, leaf, data: say(site, edge, leaf, data),
         )
-
-    def _edge_key(self, site: str, edge: str) -> PublicKey:
-        """Pinned when first needed, for the life of this process."""
-        if (site, edge) not in self._edge_keys:
-            path = next(e.public_key_file for e in self.settings.edge if (e.site, e.id) == (site, edge))
-            self._edge_keys[site, edge] = load_public_key(Path(path))
-        return self._edge_keys[site, edge]
 
     def app(self) -> FastAPI:
         """The HTTP application."""
@@ -116,6 +115,8 @@ class Service:
         for desk in self.desks.values():
             desk.tick()
         now = self._now_s()
+        for site, edge in self.edge_keys.look_again(now):
+            self.desks[site].on_served(edge)
         if now < self._checkpoint_due:
             return None
         self._checkpoint_due = now + self.settings.checkpoint_s
@@ -129,6 +130,9 @@ class Service:
                 lines.append(f'mitra_control_events_total{{site="{site}",event="{name}"}} {count}')
         lines.append("# TYPE mitra_control_refused_total counter")
         lines += [f'mitra_control_refused_total{{code="{n}"}} {c}' for n, c in sorted(self.refused.items())]
+        lines.append("# TYPE mitra_control_edge_not_served gauge")
+        for site, edge in self.edge_keys.missing():
+            lines.append(f'mitra_control_edge_not_served{{site="{site}",edge="{edge}"}} 1')
         lines += [
             "# TYPE mitra_control_audit_entries gauge",
             f"mitra_control_audit_entries {self.audit.size}",

@@ -39,9 +39,10 @@ class Http:
         audit: Audit,
         now_s: Callable[[], int],
         metrics: Callable[[], str],
+        not_served: Callable[[], list[tuple[str, str]]],
     ) -> None:
-        """One desk a site."""
-        self.metrics = metrics
+        """One desk a site; not_served: (site, edge) of those whose key is missing."""
+        self.metrics, self.not_served = metrics, not_served
         self.settings, self._desks, self._sessions = settings, desks, sessions
         self.audit, self.now_s = audit, now_s
         self._pins = Pins(settings.origin, settings.rp_id, settings.allow_software_keys)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from itertools import count
 from pathlib import Path
 
-from tests.approval_processes import Stack
+from tests.approval_processes import ROOT, Stack
 from tests.waiting import until
 
 
@@ -35,3 +37,23 @@ def test_a_stop_walks_through_all_processes(tmp_path: Path) -> None:
             process.terminate()
             assert process.wait(60) == 0, f"{name} died of the signal instead of ending"
         assert not list(tmp_path.rglob("*.sqlite-wal")), "whoever ends in order closes its files"
+
+
+BROKEN = """
+import sys
+from control import __main__ as control
+def breaks(*_):
+    raise ValueError("ours")
+control._pump = breaks
+sys.argv = ["control", "--config", sys.argv[1]]
+raise SystemExit(control.main())
+"""
+
+
+def test_what_breaks_while_control_runs_is_no_wrong_setting(tmp_path: Path) -> None:
+    Stack(tmp_path, {"budi": "approver"})
+    command = [sys.executable, "-c", BROKEN, str(tmp_path / "control.toml")]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == 1, found.stderr
+    assert "ValueError: ours" in found.stderr
+    assert "did not start" not in found.stderr

@@ -69,6 +69,7 @@ class Code(StrEnum):
     EVIDENCE_MISMATCH = "evidence_mismatch"
     RESTARTED = "restarted"
     NO_TICKET = "no_ticket"
+    NO_EDGE_KEY = "no_edge_key"
     TIMED_OUT = "timed_out"
     VETO = "veto"
     NO_RECEIPT = "no_receipt"

@@ -24,6 +24,8 @@ PEOPLE = (
     ("budi-santoso", "Budi Santoso", "approver"),
 )
 POLL_S = 0.5
+LOG_IN = frozenset({"not_logged_in", "csrf"})
+MAX_PROBLEMS = 100
 
 
 def enrol_people(house: House) -> None:
@@ -52,7 +54,8 @@ def enrol_people(house: House) -> None:
 class Script:
     """Rejects the first proposal with a reason, sees that the machine runs on, and approves the next.
 
-    runs: says whether a machine runs, from its own telemetry.
+    What is refused, or not answered, is said and tried again, as people would. runs: says whether a machine
+    runs, from its own telemetry; problems: each only once.
     """
 
     house: House
@@ -62,7 +65,7 @@ class Script:
     approved: list[str] = field(default_factory=list)
     ran_on_after_rejection: bool | None = None
     problems: list[str] = field(default_factory=list)
-    _signed: set[str] = field(default_factory=set)
+    _begun: set[str] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -80,24 +83,36 @@ class Script:
     def _work(self) -> None:
         url = f"http://127.0.0.1:{self.house.ports.control}"
         people = [Technician(url, self.house.layout.keys / f"{person_id}.json") for person_id, *_ in PEOPLE]
+        is_in = False
         try:
-            for person in people:
-                person.login()
             while not self._closing.wait(POLL_S):
-                self._look(people)
-        except (RefusedError, httpx.HTTPError, ValueError) as error:
-            self.problems.append(str(error))
-            log.error("script_ended error=%s", error)  # noqa: TRY400
+                try:
+                    if not is_in:
+                        for person in people:
+                            person.login()
+                        is_in = True
+                    self._look(people)
+                except (RefusedError, httpx.HTTPError, ValueError) as error:
+                    is_in = is_in and isinstance(error, RefusedError) and error.code not in LOG_IN
+                    self._say(error)
         finally:
             for person in people:
                 person.close()
 
+    def _say(self, error: Exception) -> None:
+        problem = f"{type(error).__name__}: {error}"
+        if problem not in self.problems and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+            log.warning("tried_again after=%s", problem)
+
     def _look(self, people: list[Technician]) -> None:
         if self.rejected and self.ran_on_after_rejection is None:
             self.ran_on_after_rejection = self.runs(self.rejected[0])
+        for proposal_id in sorted(self._begun):
+            self._settle(people[0].proposal(proposal_id))
         for proposal in people[0].proposals():
             self.seen.add(proposal["id"])
-            if proposal["state"] != State.AWAITING or proposal["id"] in self._signed:
+            if proposal["state"] != State.AWAITING:
                 continue
             if not self.rejected:
                 people[0].reject(proposal["id"], "Checked at the machine: it may run on for now.")
@@ -108,7 +123,15 @@ class Script:
     def _approve(self, people: list[Technician], proposal: dict[str, Any]) -> None:
         machine = str(proposal["machine"])
         presence = str(read_panel(self.house.layout.panels, machine).get("presence", ""))
+        self._begun.add(proposal["id"])
         for person in people[: int(proposal["approvals_needed"])]:
             person.approve(proposal["id"], presence)
-        self._signed.add(proposal["id"])
-        self.approved.append(machine)
+        self._settle(people[0].proposal(proposal["id"]))
+
+    def _settle(self, proposal: dict[str, Any]) -> None:
+        """An answer may be lost: whether a stop was approved is read off the proposal."""
+        if len(proposal["approvals"]) >= int(proposal["approvals_needed"]):
+            self.approved.append(str(proposal["machine"]))
+            self._begun.discard(proposal["id"])
+        elif not proposal["open"]:
+            self._begun.discard(proposal["id"])

@@ -16,6 +16,7 @@ import argon2
 import msgspec
 
 from ingest.contract.actions import MODEL_KINDS, ActionKind
+from ingest.contract.explain import explained, unreadable
 
 HASHER = argon2.PasswordHasher()
 MAX_ACCOUNTS = 2_000
@@ -63,8 +64,12 @@ def parse_accounts(text: str, source: str = "the accounts file") -> dict[str, Ac
     """Accounts by name. Raises AccountError."""
     try:
         users = msgspec.convert(tomllib.loads(text), _File).user
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise AccountError(f"{source}: {error}; write [[user]] with name, role and word_hash") from error
+    except tomllib.TOMLDecodeError as error:
+        raise AccountError(unreadable(source, error)) from error
+    except msgspec.ValidationError as error:
+        raise AccountError(
+            f"{source}: {explained(error, _File)}; write [[user]] with name, role and word_hash"
+        ) from error
     by_name = {user.name: user for user in users}
     if len(by_name) != len(users):
         raise AccountError(f"{source}: a name stands there twice; give each person a name of their own")

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ingest.contract.explain import explained, unreadable
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -68,14 +70,14 @@ def parse_config(text: str, folder: Path, source: str = "the screens' configurat
     >>> parse_config("plant = 'p'", Path("/etc/mitra"))
     Traceback (most recent call last):
     ...
-    dashboards.config.ConfigError: the screens' configuration: Object missing required field `journal`
+    dashboards.config.ConfigError: the screens' configuration: the key 'journal' is missing
     """
     try:
         config = msgspec.convert(tomllib.loads(text), ScreensConfig)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is not valid TOML: {error}") from error
+        raise ConfigError(unreadable(source, error)) from error
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {error}") from error
+        raise ConfigError(f"{source}: {explained(error, ScreensConfig)}") from error
     for key in ("public_url", "control_url"):
         _check_url(key, getattr(config, key), source)
     if (config.baseline_from is None) != (config.baseline_to is None) or (

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from edge.outbox import OutboxLimits
-from ingest.contract.explain import explain, unreadable
+from ingest.contract.explain import explained, unreadable
 from ingest.contract.ids import ID_PATTERN
 
 Id = Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN}$")]
@@ -125,7 +125,7 @@ def parse_config(text: str, folder: Path, source: str = "the edge configuration"
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source} is not valid TOML: {error}; correct that line") from error
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {explain(str(error), AgentConfig.__struct_fields__)}") from error
+        raise ConfigError(f"{source}: {explained(error, AgentConfig)}") from error
     config.broker_address()
     return config
 

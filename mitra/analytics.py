@@ -23,6 +23,7 @@ from ingest.acquire import Acquire
 from ingest.contract.actions import Action
 from ingest.contract.approval.topics import request_topic
 from ingest.contract.batch import Batch
+from ingest.contract.explain import explained, unreadable
 from ingest.contract.ids import ID_PATTERN
 from ingest.contract.plant import Plant
 from ingest.contract.rows import FeatureRow, Outputs, StopAdvice
@@ -105,8 +106,10 @@ def load_config(path: Path) -> AnalyticsConfig:
     """Read the file. Raises PersonError."""
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), AnalyticsConfig)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise PersonError("setting", f"{path} cannot be used: {error}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PersonError("setting", f"{unreadable(path, error)}.") from error
+    except msgspec.ValidationError as error:
+        raise PersonError("setting", f"{path}: {explained(error, AnalyticsConfig)}.") from error
 
 
 def snapshots_of(folder: Path, plant: Plant, settings: Settings) -> Snapshots[StreamState]:

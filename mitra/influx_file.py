@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from ingest.contract.explain import explained, unreadable
 from mitra.exits import PersonError
 
 
@@ -27,6 +28,10 @@ def read_influx(path: Path | None) -> dict[str, Any]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         msgspec.convert(table, InfluxTable)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise PersonError("setting", f"{path} cannot be used for InfluxDB: {error}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PersonError("setting", f"The file for InfluxDB {unreadable(path, error)}.") from error
+    except msgspec.ValidationError as error:
+        raise PersonError(
+            "setting", f"{path} names no InfluxDB: {explained(error, InfluxTable)} (docs/influxdb.md)."
+        ) from error
     return {"influx": table}

@@ -6,12 +6,17 @@ import difflib
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(.*?)(?:, got `([^`]+)`)?")
-_INDEX = re.compile(r"\[(\d+)\]")
+_NO_CHOICE = re.compile(r"Invalid enum value (.+)")
+_INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
 _NAMES = {
     "str": "text in quotes",
     "int": "a whole number",
@@ -19,14 +24,52 @@ _NAMES = {
     "bool": "true or false",
     "array": "a list",
     "object": "a table",
+    "date": "a day as 2026-01-31",
     "null": "nothing",
 }
+
+
+def explained(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
+    """Why a file is no such kind, with the keys or the values that would do at that place."""
+    text = str(error)
+    found = _PLACE.search(text)
+    at: Any = inspect.type_info(kind)
+    for key in _INDEX.sub("", found[1]).split(".") if found else ():
+        at = _below(at, key) if key else at
+    at = _bare(at)
+    if isinstance(at, inspect.StructType):
+        return explain(text, tuple(one.encode_name for one in at.fields))
+    choices = at.values if isinstance(at, inspect.LiteralType) else ()
+    if isinstance(at, inspect.EnumType):
+        choices = tuple(one.value for one in at.cls)
+    return explain(text, tuple(map(repr, choices)))
+
+
+def _below(at: Any, key: str) -> Any:
+    """The type of a key of a table; None where it is not known."""
+    at = _bare(at)
+    fields = at.fields if isinstance(at, inspect.StructType) else ()
+    return next((one.type for one in fields if one.encode_name == key), None)
+
+
+def _bare(at: Any) -> Any:
+    """A type without what stands around it: limits, or nothing instead of it, or several of it."""
+    while True:
+        if isinstance(at, inspect.Metadata):
+            at = at.type
+        elif isinstance(at, inspect.ListType | inspect.VarTupleType):
+            at = at.item_type
+        elif isinstance(at, inspect.UnionType) and len(at.types) == 2 and at.includes_none:
+            at = next(one for one in at.types if not isinstance(one, inspect.NoneType))
+        else:
+            return at
 
 
 def explain(text: str, known: Collection[str] = (), place: str = "") -> str:
     """A message of msgspec as a sentence about the file.
 
-    known: the keys of the table that was read; place: where it stands in the file, if not at the top.
+    known: the keys of the table, or the values, that are allowed at that place; place: where the table stands
+    in the file, if not at the top.
 
     >>> explain("Expected `str`, got `int` - at `$.gateway`")
     'gateway must be text in quotes, got a whole number'
@@ -37,22 +80,29 @@ def explain(text: str, known: Collection[str] = (), place: str = "") -> str:
     """
     found = _PLACE.search(text)
     if found:
-        below = _INDEX.sub(lambda at: f" number {int(at[1]) + 1}", found[1]).replace(".", ", ").strip()
+        below = _INDEX.sub(_number, found[1].replace("[...]", "")).replace(".", ", ").strip()
         place = f"{place}, {below}" if place else below
     what = _PLACE.sub("", text)
     if unknown := _UNKNOWN.fullmatch(what):
         what = f"there is no key {unknown[1]!r}"
         near = difflib.get_close_matches(unknown[1], known, 1)
-        if near and not place:
+        if near:
             what += f"; did you mean {near[0]!r}?"
-        elif known and not place:
+        elif known:
             what += f"; known are {', '.join(known)}"
     elif missing := _MISSING.fullmatch(what):
         what = f"the key {missing[1]!r} is missing"
+    elif choice := _NO_CHOICE.fullmatch(what):
+        others = f"; it may be {' or '.join(known)}" if known else ""
+        return f"{place or 'it'} cannot be {choice[1]}{others}"
     elif expected := _EXPECTED.fullmatch(what):
         got = f", got {named(expected[3])}" if expected[3] else ""
         return f"{place or 'it'} must be {named(expected[1])}{expected[2]}{got}"
     return f"{place}: {what}" if place else what
+
+
+def _number(index: re.Match[str]) -> str:
+    return f" number {int(index[1]) + 1}"
 
 
 def named(types: str) -> str:
@@ -64,7 +114,7 @@ def named(types: str) -> str:
     return " or ".join(_NAMES.get(one, one) for one in types.split(" | "))
 
 
-def unreadable(path: Path, error: Exception) -> str:
+def unreadable(path: Path | str, error: Exception) -> str:
     """Why a configuration file could not be read, and what to do.
 
     >>> unreadable(Path("edge.toml"), FileNotFoundError(2, "No such file or directory"))

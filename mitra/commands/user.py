@@ -12,6 +12,7 @@ import tomli_w
 import typer
 
 from dashboards.accounts import Account, AccountError, Role, hash_word, parse_accounts
+from ingest.contract.explain import explained
 from mitra.commands.speech import AsJson, err, reading, say_json, say_table
 from mitra.exits import PersonError
 from mitra.layout import Layout, plant_folder, writing
@@ -92,7 +93,7 @@ def add(
             {"name": name, "role": role, "word_hash": asked_word(), "shown": shown}, Account
         )
     except msgspec.ValidationError as error:
-        raise PersonError("setting", f"{name!r} was not added: {error}") from error
+        raise PersonError("setting", f"{name!r} was not added: {explained(error, Account)}.") from error
     write(path, {**accounts, name: account})
     err.print(f"{name} may act as {role.value}; {path}. {AGAIN}", highlight=False)
 

@@ -122,9 +122,10 @@ def main() -> int:
     disk = ForgetfulDisk(os.getpid())
     to_stderr()
     try:
-        return run(load_config(options.config), Connection)
+        run(load_config(options.config), Connection)
     finally:
         disk.unregister()
+    return 0
 
 
 if __name__ == "__main__":

@@ -53,24 +53,50 @@ def agent_of(config: AgentConfig, connect: Connect = connect_sqlite) -> Agent:
     return Agent(config, plant.site, sources, connect)
 
 
-def run(config: AgentConfig, connect: Connect = connect_sqlite) -> int:
-    """Run until SIGTERM or SIGINT, or until drained when the configuration says so. Returns the exit code."""
+class NotStartedError(Exception):
+    """The agent cannot run: a sentence for a person, and the exit code."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def run(config: AgentConfig, connect: Connect = connect_sqlite) -> None:
+    """Run until SIGTERM or SIGINT, or until drained if so configured. Raises NotStartedError."""
     try:
         agent = agent_of(config, connect)
     except (ConfigError, PlantError, SensorConfigError) as error:
-        print(error, file=sys.stderr)
-        return SETTING
+        raise NotStartedError(SETTING, str(error)) from error
     except (OutboxUnavailable, OSError) as error:
-        print(
+        raise NotStartedError(
+            DISK,
             f"The outbox in {config.data_dir} cannot be opened ({error}), so nothing would survive a crash "
             "and the agent does not start. Free or repair the disk, or name another data_dir.",
-            file=sys.stderr,
-        )
-        return DISK
+        ) from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: agent.stop())
     agent.run()
-    return 0
+
+
+def serve(path: Path) -> None:
+    """`run` with the configuration in a file, and a log on stderr. Raises NotStartedError."""
+    config = config_of(path)
+    to_stderr()
+    run(config)
+
+
+def config_of(path: Path) -> AgentConfig:
+    """The configuration in a file. Raises NotStartedError."""
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        raise NotStartedError(SETTING, str(error)) from error
+
+
+def status_of(path: Path) -> str:
+    """What the agent of this configuration last said of itself, as JSON. Raises NotStartedError."""
+    status = read_status(Path(config_of(path).data_dir))
+    return "null" if status is None else msgspec.json.encode(status).decode()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,16 +106,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--status", action="store_true", help="print the agent's last status as JSON and end")
     options = parser.parse_args(argv)
     try:
-        config = load_config(options.config)
-    except ConfigError as error:
+        if options.status:
+            print(status_of(options.config))
+        else:
+            serve(options.config)
+    except NotStartedError as error:
         print(error, file=sys.stderr)
-        return SETTING
-    if options.status:
-        status = read_status(Path(config.data_dir))
-        print("null" if status is None else msgspec.json.encode(status).decode())
-        return 0
-    to_stderr()
-    return run(config)
+        return error.code
+    return 0
 
 
 if __name__ == "__main__":

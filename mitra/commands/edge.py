@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edge.__main__ import main
+from edge.__main__ import NotStartedError, serve, status_of
+from mitra.exits import KINDS, PersonError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -26,5 +27,10 @@ def edge(
 
     Example: `mitra edge --config gw-1.toml`
     """
-    arguments = ["--config", str(config), *(["--status"] if status else [])]
-    raise typer.Exit(main(arguments))
+    try:
+        if status:
+            typer.echo(status_of(config))
+        else:
+            serve(config)
+    except NotStartedError as error:
+        raise PersonError(KINDS[error.code], str(error)) from error

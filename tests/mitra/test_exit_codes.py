@@ -55,6 +55,17 @@ def test_a_configuration_that_cannot_be_used_is_a_wrong_setting(
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [("edge",), ("edge", "--status"), ("actuator",), ("control",), ("page",)], ids=" ".join
+)
+def test_whoever_refuses_a_configuration_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    arguments = [sys.executable, "-m", "mitra", *command, "--config", str(tmp_path / "none.toml")]
+    found = subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == EXIT_CODES["setting"]
+    assert found.stderr.startswith("mitra: ")
+    assert found.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", ["control", "page"])
 def test_a_taken_port_is_a_missing_part(name: str, tmp_path: Path) -> None:
     stack = Stack(tmp_path, {"budi": "approver"})

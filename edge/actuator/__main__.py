@@ -73,7 +73,10 @@ def load_key(state_dir: Path, edge: str, alg: str) -> PrivateKey:
 
 
 def run(config: ActuatorConfig) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ValueError for a setting, OSError and sqlite3.Error for the disk, RuntimeError for what else broke.
+    """
     to_stderr()
     state_dir = Path(config.state_dir)
     state_dir.mkdir(parents=True, exist_ok=True)
@@ -104,14 +107,22 @@ def run(config: ActuatorConfig) -> None:
     link.start()
     while not stopping:
         try:
-            leaf, data = link.inbox.get(timeout=POLL_S)
-            actuator.on_message(leaf, data)
-        except queue.Empty:
-            pass
-        if link.inbox.empty() or actuator.next_due_ms() is not None:
-            actuator.tick()
+            _turn(link, actuator)
+        except ValueError as error:
+            raise RuntimeError("the actuator broke while it ran; it is to be started anew") from error
     link.stop()
     book.close()
+
+
+def _turn(link: Link, actuator: Actuator) -> None:
+    """One message, if there is one, and what time asks for."""
+    try:
+        leaf, data = link.inbox.get(timeout=POLL_S)
+        actuator.on_message(leaf, data)
+    except queue.Empty:
+        pass
+    if link.inbox.empty() or actuator.next_due_ms() is not None:
+        actuator.tick()
 
 
 def refusal(error: ValueError | OSError | sqlite3.Error) -> tuple[int, str]:

@@ -7,6 +7,8 @@ import sys
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from tests.approval_processes import ROOT, Stack
 from tests.waiting import until
 
@@ -39,20 +41,24 @@ def test_a_stop_walks_through_all_processes(tmp_path: Path) -> None:
         assert not list(tmp_path.rglob("*.sqlite-wal")), "whoever ends in order closes its files"
 
 
-BROKEN = """
-import sys
-from control import __main__ as control
-def breaks(*_):
-    raise ValueError("ours")
-control._pump = breaks
-sys.argv = ["control", "--config", sys.argv[1]]
-raise SystemExit(control.main())
-"""
+BROKEN = {
+    "control": """
+from control import __main__ as program
+program._pump = breaks
+""",
+    "actuator": """
+from edge.actuator import __main__ as program
+program._turn = breaks
+""",
+}
 
 
-def test_what_breaks_while_control_runs_is_no_wrong_setting(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_breaks_while_a_process_runs_is_no_wrong_setting(name: str, tmp_path: Path) -> None:
     Stack(tmp_path, {"budi": "approver"})
-    command = [sys.executable, "-c", BROKEN, str(tmp_path / "control.toml")]
+    breaks = 'import sys\ndef breaks(*_): raise ValueError("ours")\n'
+    script = f"{breaks}{BROKEN[name]}raise SystemExit(program.main())\n"
+    command = [sys.executable, "-c", script, "--config", str(tmp_path / f"{name}.toml")]
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert found.returncode == 1, found.stderr
     assert "ValueError: ours" in found.stderr

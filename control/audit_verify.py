@@ -92,8 +92,10 @@ def load_key(path: Path) -> Key:
     try:
         found = json.loads(path.read_bytes())
         return Key(str(found["owner"]), str(found["alg"]), unb64(str(found["public_key"])))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path} is not a public key file: {error}") from error
+    except OSError as error:
+        raise ExportError(f"the public key {path} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(f"{path} is no public key file, as audit.pub.json is one") from error
 
 
 def read_export(lines: Iterable[bytes]) -> Export:

@@ -42,14 +42,17 @@ _SHAPE = {
 }
 
 
+NO_ENROLMENT = "the enrolment file is not one that the approver's page makes; have it made and brought again"
+
+
 def enrol_passkey(roster_folder: Path, data: bytes, *, site: str, role: str, origin: str, rp_id: str) -> str:
     """Put a passkey's owner into the roster's draft; returns the person's id. Raises RosterError."""
     found = parse_object(data, MAX_ENROLMENT_BYTES)
     if isinstance(found, Rejected):
-        raise RosterError(f"this is not an enrolment file: {found.reason}")
+        raise RosterError(f"{NO_ENROLMENT} ({found.reason})")
     wrong = fits(found, _SHAPE)
     if wrong is not None:
-        raise RosterError(f"this is not an enrolment file: {wrong.reason} {wrong.detail}")
+        raise RosterError(f"{NO_ENROLMENT} ({wrong.reason} {wrong.detail})")
     if (found["site"], found["origin"], found["rp_id"]) != (site, origin, rp_id):
         raise RosterError(
             f"this key was made for {found['site']} at {found['origin']}, not for {site} at {origin}"

@@ -207,8 +207,11 @@ def rotate_root(
 
 
 def newest_root(folder: Path) -> int:
-    """The highest version of the root in the public folder."""
-    return max(int(path.name.split(".")[0]) for path in (folder / "public").glob("*.root.json"))
+    """The highest version of the root in the public folder. Raises RosterError when there is none."""
+    versions = [int(path.name.split(".")[0]) for path in (folder / "public").glob("*.root.json")]
+    if not versions:
+        raise RosterError(f"{folder / 'public'} holds no root; name the folder that `mitra roster init` made")
+    return max(versions)
 
 
 def show(folder: Path, now: datetime) -> Trusted:

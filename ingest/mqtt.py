@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import select
 import socket
 import ssl
@@ -30,6 +31,7 @@ GATHER_S, FEW_BYTES = 0.002, 1 << 17
 wake-ups a second take the interpreter from the thread that makes features, and cores stay idle.
 """
 REFUSED = 0x80
+_LOGIN = re.compile(r"//.*@")
 
 
 class BrokerError(Exception):
@@ -56,18 +58,19 @@ class Broker:
 
 
 def broker_of(url: str, **more: Any) -> Broker:
-    """A broker from its URL. Raises BrokerError.
+    """A broker from its URL. Raises BrokerError, whose words do not tell the login.
 
     >>> broker_of("mqtts://ingest:se%2Fcret@broker.plant:8884").password
     'se/cret'
     """
+    told = _LOGIN.sub("//", url)
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise BrokerError(f"{url!r} is no broker URL ({error}); write one as mqtt://host:1883") from error
+    except ValueError:
+        raise BrokerError(f"{told!r} is no broker URL; write one as mqtt://host:1883") from None
     if parts.scheme not in PORTS or not parts.hostname:
-        raise BrokerError(f"{url!r} is no broker URL; write one as mqtt://host:1883 or mqtts://host:8883")
+        raise BrokerError(f"{told!r} is no broker URL; write one as mqtt://host:1883 or mqtts://host:8883")
     return Broker(
         parts.hostname,
         port or PORTS[parts.scheme],

@@ -242,7 +242,7 @@ def _port(wanted: int, what: str) -> int:
     if not port_is_free(HOST, wanted):
         raise PersonError(
             "missing",
-            f"Port {wanted} is in use by another program, so the {what} cannot be served there. "
+            f"Port {wanted}, wanted for {what}, is in use by another program. "
             f"Stop that program, or choose another port with --{what}-port.",
         )
     return wanted

@@ -9,18 +9,25 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.contract.explain import of_system
 from ingest.mqtt import BrokerError, broker_of
 from mitra.exits import PersonError
 
 ANSWER_S = 10.0
 
 
+def check_url(url: str) -> None:
+    """Raises PersonError for what is no broker's URL."""
+    try:
+        broker_of(url)
+    except (BrokerError, ValueError) as error:
+        raise PersonError("setting", f"--broker: {error}.") from error
+
+
 def check_broker(url: str, shown: str, ca: Path | None = None) -> None:
     """Connect once and go. shown: the URL without its password. Raises PersonError."""
-    try:
-        broker = broker_of(url)
-    except (BrokerError, ValueError) as error:
-        raise PersonError("setting", f"--broker: {error}") from error
+    check_url(url)
+    broker = broker_of(url)
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
     if broker.user:
         client.username_pw_set(broker.user, broker.password)
@@ -41,8 +48,8 @@ def check_broker(url: str, shown: str, ca: Path | None = None) -> None:
     except (OSError, ValueError) as error:
         raise PersonError(
             "missing",
-            f"The broker {shown} cannot be reached ({error}), so nothing would be received. Start it, or "
-            "correct --broker; gateways keep what they measure meanwhile.",
+            f"The broker {shown} cannot be reached ({of_system(error)}), so nothing would be received. "
+            "Start it, or correct --broker; gateways keep what they measure meanwhile.",
         ) from error
     client.loop_start()
     answered.wait(ANSWER_S)

@@ -149,7 +149,7 @@ def writing(path: Path) -> Iterator[None]:
             raise PersonError(
                 "disk",
                 f"{path} cannot be written ({os.strerror(error.errno or 0)}). "
-                "Give this user the right to write there, or name another folder with --data.",
+                "Give this user the right to write there, or name another folder.",
             ) from error
         raise
 

@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from edge.sensors import SensorConfigError, SensorError, sensor_class
+from edge.sensors.readers import READERS, ending
 from ingest.contract.plant import Plant, parse_plant
 from ingest.reader import Reader
 from mitra.exits import PersonError
@@ -113,6 +114,12 @@ class Replay:
         """Send the recording and count. Raises StartError, PersonError."""
         if not self.request.path.exists():
             raise PersonError("setting", f"There is no recording {self.request.path}; check the path.")
+        if self.request.path.is_dir() or ending(self.request.path) is None:
+            raise PersonError(
+                "setting",
+                f"{self.request.path} is no recording, so nothing was sent. Name a file that ends in one of "
+                f"{', '.join(READERS)}.",
+            )
         plant_path = self.layout.root / "plant.toml"
         plant_path.write_text(plant_text(self.request), "utf-8")
         plant = parse_plant(plant_path.read_text("utf-8"))

@@ -17,7 +17,7 @@ from edge.status import read_status
 from ingest.contract.plant import Plant
 from mitra.broker import NoBrokerError
 from mitra.exits import PersonError
-from mitra.external import check_broker
+from mitra.external import check_broker, check_url
 from mitra.house import House, Ports, secrets_of, write_config
 from mitra.influx_file import read_influx
 from mitra.layout import Layout, make_folder, read_plant, writing
@@ -204,6 +204,8 @@ def _check_orders(request: ServeRequest) -> None:
 
 
 def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) -> Serve:
+    if request.broker:
+        check_url(request.broker)  # before a login is put into it
     secrets = secrets_of(layout, plant)
     ports = Ports(request.broker_port, request.screens_port, request.control_port, request.page_port, LOCAL)
     house = House(
@@ -220,13 +222,13 @@ def _prepared(request: ServeRequest, plant: Plant, layout: Layout, lock: int) ->
     if request.broker:
         check_broker(house.broker_url("ingest"), shown(request.broker), request.ca)
     else:
-        _free(LOCAL, request.broker_port, "broker", "--broker-port")
-    _free(request.host, request.screens_port, "screens", "--screens-port")
+        _free(LOCAL, request.broker_port, "the broker", "--broker-port")
+    _free(request.host, request.screens_port, "the screens", "--screens-port")
     if request.orders_port:
-        _free(LOCAL, request.orders_port, "listener for work orders", "--work-orders")
+        _free(LOCAL, request.orders_port, "the listener for work orders", "--work-orders")
     if request.with_control:
         _free(LOCAL, request.control_port, "control", "--control-port")
-        _free(LOCAL, request.page_port, "approver's page", "--page-port")
+        _free(LOCAL, request.page_port, "the approver's page", "--page-port")
         can_be_stopped(house)
     supervisor = Supervisor(make_folder(layout.logs), (lock,))
     return Serve(request, house, supervisor, Clerk(supervisor, layout, house.plant_path), lock)
@@ -304,6 +306,6 @@ def _free(host: str, port: int, what: str, option: str) -> None:
     if not port_is_free(host, port):
         raise PersonError(
             "missing",
-            f"Port {port} on {host} cannot be had, so the {what} cannot be served there. End the program "
+            f"Port {port} on {host} cannot be had, so {what} cannot be served there. End the program "
             f"that holds it, or choose another port with {option}.",
         )

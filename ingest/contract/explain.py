@@ -31,18 +31,22 @@ _NAMES = {
 
 def explained(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
     """Why a file is no such kind, with the keys or the values that would do at that place."""
-    text = str(error)
+    return explain(str(error), known_at(str(error), kind))
+
+
+def known_at(text: str, kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The keys, or the values, that a kind knows at the place that a message of msgspec speaks of."""
     found = _PLACE.search(text)
     at: Any = inspect.type_info(kind)
     for key in _INDEX.sub("", found[1]).split(".") if found else ():
         at = _below(at, key) if key else at
     at = _bare(at)
     if isinstance(at, inspect.StructType):
-        return explain(text, tuple(one.encode_name for one in at.fields))
+        return tuple(one.encode_name for one in at.fields)
     choices = at.values if isinstance(at, inspect.LiteralType) else ()
     if isinstance(at, inspect.EnumType):
         choices = tuple(one.value for one in at.cls)
-    return explain(text, tuple(map(repr, choices)))
+    return tuple(map(repr, choices))
 
 
 def _below(at: Any, key: str) -> Any:

@@ -6,7 +6,6 @@ sentence that says what to do. Reading the file is the caller's.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from ingest.contract.explain import explain, known_at, unreadable
 from ingest.contract.ids import ID_PATTERN
 
 Id = Annotated[str, msgspec.Meta(pattern=f"^{ID_PATTERN}$")]
@@ -130,15 +130,6 @@ class Plant(_Table, frozen=True, kw_only=True):
 
 
 _PATH = re.compile(r"`\$\.(?P<kind>\w+)(?:\[(?P<index>\d+)\])?(?:\.(?P<key>\w+))?")
-_UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_TABLES: dict[str, type[_Table]] = {
-    "plant": Site,
-    "tariff": Tariff,
-    "shift": Shift,
-    "bearing": Bearing,
-    "gateway": Gateway,
-    "machine": Machine,
-}
 
 
 def parse_plant(text: str, source: str = "the plant file") -> Plant:
@@ -147,12 +138,12 @@ def parse_plant(text: str, source: str = "the plant file") -> Plant:
     >>> parse_plant("[plant]\\nid = 'x'\\n")
     Traceback (most recent call last):
     ...
-    ingest.contract.plant.PlantError: the plant file: [plant]: missing required field `name`
+    ingest.contract.plant.PlantError: the plant file: [plant]: the key 'name' is missing
     """
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PlantError(f"{source} is not valid TOML: {error}") from error
+        raise PlantError(unreadable(source, error)) from error
     try:
         plant = msgspec.convert(tables, Plant)
     except msgspec.ValidationError as error:
@@ -173,13 +164,7 @@ def _explain(text: str, tables: dict[str, Any]) -> str:
             name = table.get("id", table.get("name")) if isinstance(table, dict) else None
             place += f" ({name!r})" if name else ""
         place += f", key {where['key']!r}" if where["key"] else ""
-    what = text.split(" - at ", maxsplit=1)[0]
-    what = what.replace("Object contains", "there is an").replace("Object missing", "missing")
-    unknown = _UNKNOWN.search(text)
-    if unknown:
-        known = _TABLES.get(kind or "", Plant).__struct_fields__
-        near = difflib.get_close_matches(unknown[1], known, 1)
-        what += f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+    what = explain(text.split(" - at ", maxsplit=1)[0], known_at(text, Plant))
     return f"{place}: {what}" if place else what
 
 

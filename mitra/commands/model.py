@@ -16,7 +16,7 @@ from mitra.commands.model_export import export
 from mitra.commands.speech import AsJson, DataFolder, err, moment, say, say_json, say_table
 from mitra.decisions import ask_gate, carry_out
 from mitra.exits import PersonError
-from mitra.layout import Layout, read_plant
+from mitra.layout import Layout, plant_folder, read_plant
 from mitra.models_file import read_models
 from models.registry import GateVerdict, RefusedError, Registry, Standing, UntrustedModelError
 from models.training import card, gate_lines
@@ -197,6 +197,7 @@ def carry_out_decisions(
 
     Example: `mitra model carry-out --data plant-data --plant plant.toml`
     """
+    plant_folder(data)
     found = carry_out(data, plant, golden)
     if as_json:
         say_json(found)

@@ -61,7 +61,9 @@ def read_csv(path: Path, wanted: Wanted) -> Frames:
             delimiter = wanted.delimiter or max(DELIMITERS, key=first.count)
             header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
             return _frames(wanted, header, path, lambda picks: _rows(file, delimiter, picks))
-    except (csv.Error, UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+    except UnicodeDecodeError as error:
+        raise RecordingError(f"{path.name} is not UTF-8 text; save it as UTF-8.") from error
+    except (csv.Error, gzip.BadGzipFile, EOFError) as error:
         raise RecordingError(f"{path.name} is no CSV text: {error}") from error
 
 
@@ -84,6 +86,8 @@ def _frames(
     wanted: Wanted, header: Sequence[str], path: Path, values: Callable[[Sequence[int]], list[list[Any]]]
 ) -> Frames:
     """Blocks or rows out of a table. values: the columns at these places, as lists."""
+    if not header:
+        raise RecordingError(f"{path.name} is empty, so there is nothing to read; check how it was exported.")
     names = list(wanted.channels) or list(wanted.columns) or list(header)
     missing = [name for name in (*names, *([wanted.time] if wanted.time else [])) if name not in header]
     if missing:

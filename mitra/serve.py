@@ -24,7 +24,14 @@ from mitra.layout import Layout, make_folder, read_plant, writing
 from mitra.mailbox import Clerk
 from mitra.passing import PLANT_LOCK
 from mitra.serving import Serving, write_serving
-from mitra.supervisor import StartError, Supervisor, WrongSettingError, listens, port_is_free
+from mitra.supervisor import (
+    StartError,
+    Supervisor,
+    WrongSettingError,
+    is_own_address,
+    listens,
+    port_is_free,
+)
 from mitra.work_orders import PATH as ORDERS_PATH
 from mitra.work_orders import columns_of, faults_of
 
@@ -303,6 +310,12 @@ def shown(url: str) -> str:
 
 
 def _free(host: str, port: int, what: str, option: str) -> None:
+    if not is_own_address(host):
+        raise PersonError(
+            "setting",
+            f"{host!r} is no address of this machine, so {what} cannot be served there. Name one of its own "
+            "with --host, or 0.0.0.0 for all of them.",
+        )
     if not port_is_free(host, port):
         raise PersonError(
             "missing",

@@ -310,6 +310,14 @@ def port_is_free(host: str, port: int) -> bool:
     return False
 
 
+def is_own_address(host: str) -> bool:
+    """True when this machine can listen on host: an address or a name of its own."""
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind((host, 0))
+        return True
+    return False
+
+
 def listens(host: str, port: int) -> Callable[[], bool]:
     """A readiness check: something accepts connections there."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ingest.contract.plant import Plant
+from ingest.contract.plant import Machine, Plant
 from ingest.influx import Influx, InfluxError, read_rows
 from ingest.reader import Reader
 from ingest.views import END_NS
@@ -170,11 +170,17 @@ def read_golden(path: Path, plant: Plant) -> tuple[GoldenStretch, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise PersonError("setting", f"The golden cases {path} cannot be read: {error}") from error
     machines, zone = plant.by_id(), ZoneInfo(plant.plant.timezone)
+    missing = [name for name in GOLDEN_COLUMNS if rows and name not in rows[0]]
+    if missing:
+        raise PersonError(
+            "setting",
+            f"{path} has no column {', '.join(missing)}; golden cases have {','.join(GOLDEN_COLUMNS)}.",
+        )
     found = []
     for number, row in enumerate(rows, start=2):
         try:
             stretch = (_time_ns(row["from"], zone), _time_ns(row["to"], zone))
-            case = GoldenCase(row["case"], machines[row["machine"]].kind, _truth(row["faulty"]))
+            case = GoldenCase(row["case"], _machine(machines, row["machine"]).kind, _truth(row["faulty"]))
         except (KeyError, TypeError, ValueError) as error:
             columns = ",".join(GOLDEN_COLUMNS)
             raise PersonError(
@@ -182,6 +188,12 @@ def read_golden(path: Path, plant: Plant) -> tuple[GoldenStretch, ...]:
             ) from error
         found.append(GoldenStretch(case, row["machine"], *stretch))
     return tuple(found)
+
+
+def _machine(machines: Mapping[str, Machine], name: str) -> Machine:
+    if name not in machines:
+        raise ValueError(f"{name!r} is no machine of the plant file")
+    return machines[name]
 
 
 def _truth(text: str) -> bool:

@@ -114,8 +114,8 @@ def _orders(bearing: str, text: str, plant: Path | None) -> Orders:
     try:
         if bearing:
             return orders_of(find(bearing, declared))
-        pairs = dict(pair.split("=", 1) for pair in text.replace(" ", "").split(","))
-        return Orders(**{name: float(pairs[name]) for name in ORDER_NAMES})
+        pairs = dict(pair.partition("=")[::2] for pair in text.replace(" ", "").split(","))
+        return Orders(**{name: _number(name, pairs[name]) for name in ORDER_NAMES})
     except KeyError as error:
         named = error.args[0] if bearing else f"--orders {text!r} lacks {error.args[0]}"
         raise PersonError("setting", f"Nothing was diagnosed: {named}.") from error
@@ -123,6 +123,13 @@ def _orders(bearing: str, text: str, plant: Path | None) -> Orders:
         raise PersonError(
             "setting", f"Nothing was diagnosed, the orders cannot be used: {error}. Write bpfo=3.58,bpfi=..."
         ) from error
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is to be a number, got {text!r}") from error
 
 
 def _clarity(found: Signature) -> tuple[int, float]:

@@ -19,6 +19,7 @@ from mitra.commands.speech import AsJson, DataFolder, err, moment, reading, say,
 from mitra.exits import PersonError
 from mitra.layout import Layout, make_folder, plant_folder, read_plant
 from mitra.stored import book_of_desk, reader_of
+from mitra.supervisor import is_own_address
 from mitra.verdicts import vouch, weighed_of
 from mitra.work_orders import PATH as ORDERS_PATH
 from mitra.work_orders import Orders, build_app, columns_of, faults_of, say_orders, token_of
@@ -126,6 +127,12 @@ def listen(
             config.timeout_keep_alive, config.limit_concurrency = 10, 16
             uvicorn.Server(config).run(sockets=[listener])
     except OSError as error:
+        if not is_own_address(host):
+            raise PersonError(
+                "setting",
+                f"{host!r} is no address of this machine, so no work order arrives. Name one of its own with "
+                "--host, or 0.0.0.0 for all of them.",
+            ) from error
         raise PersonError(
             "missing",
             f"Nothing listens on {host}:{port} ({os.strerror(error.errno or 0)}), so no work order arrives. "

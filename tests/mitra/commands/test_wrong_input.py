@@ -3,16 +3,44 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from ingest.contract.plant import Plant
+from mitra.exits import PersonError
 from mitra.layout import Layout
 from mitra.supervisor import free_port
+from mitra.training import read_golden
 from tests.mitra.commands.terminal import mitra
 
-PYTHON_SAYS = ("Errno", "codec", "Object", "empty sequence", "Expecting value", "indices", "'owner'")
+PYTHON_SAYS = (
+    "Errno",
+    "codec",
+    "Object",
+    "empty sequence",
+    "Expecting value",
+    "indices",
+    "'owner'",
+    "sequence element",
+    "Unknown error",
+)
 REPLAY = ("replay", "--rate-hz", "1000", "--data", "{data}")
+DIAGNOSE = ("diagnose", "{file}", "--rate-hz", "1000", "--rpm", "600", "--orders")
+LISTEN = ("labels", "listen", "--plant", "{file}", "--data", "{data}", "--host")
+PLANT = b"""
+[plant]
+id = 'p'
+name = 'P'
+[[gateway]]
+id = 'g'
+[[machine]]
+id = 'm'
+name = 'M'
+gateway = 'g'
+"""
 VERIFY = ("audit", "verify", "{file}", "--log-key", "{file}")
 ENROL = (
     "roster",
@@ -65,6 +93,21 @@ ENROL = (
             "cannot be read (Is a directory)",
         ),
         ("any", b"", ("roster", "init", "{file}", "--site", "s"), "or name another folder."),
+        ("wave.csv", b"1\n2\n", (*DIAGNOSE, "x"), "--orders 'x' lacks bpfo"),
+        (
+            "wave.csv",
+            b"1\n2\n",
+            (*DIAGNOSE, "bpfo=a,bpfi=1,bsf=1,ftf=1"),
+            "bpfo is to be a number, got 'a'",
+        ),
+        ("plant.toml", PLANT, (*LISTEN, "no.such.host.invalid"), "is no address of this machine"),
+        ("plant.toml", PLANT, (*LISTEN, "192.0.2.1"), "is no address of this machine"),
+        (
+            "plant.toml",
+            PLANT,
+            ("serve", "{file}", "--data", "{data}", "--host", "no.such.host.invalid"),
+            "is no address of this machine",
+        ),
     ],
 )
 def test_wrong_input_is_a_sentence(
@@ -105,3 +148,20 @@ def test_a_wrong_broker_is_named_without_its_login(url: str, said: str, tmp_path
     kept = Layout(tmp_path / "data").broker.glob("*.json")
     secrets = [word for path in kept for word in json.loads(path.read_text()).values()]
     assert not [word for word in (*secrets, "secret", "Errno") if word in found.err]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "case,machine,to,faulty\nc,m,2026-01-02,no\n",
+            "has no column from; golden cases have",
+        ),
+        ("case,machine,from,to,faulty\nc,x,2026-01-01,2026-01-02,no\n", "'x' is no machine of the plant"),
+    ],
+)
+def test_golden_cases_that_are_none_are_named(content: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "golden.csv"
+    path.write_text(content)
+    with pytest.raises(PersonError, match=said):
+        read_golden(path, msgspec.convert(tomllib.loads(PLANT.decode()), Plant))

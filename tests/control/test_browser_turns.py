@@ -60,6 +60,7 @@ def at_review(browser: Browser, stack: Stack, **options: object) -> Person:
     budi = Person(browser, stack, **options)
     budi.enrol("budi", "approver")
     budi.page.goto(f"{stack.origin}/#/")
+    budi.page.reload()  # an address with another hash alone leaves the enrolment's button there for a moment
     budi.page.locator("main button").first.click()
     budi.page.locator("#nav a[aria-current]").wait_for()
     stack.request("fan-1", "first")
